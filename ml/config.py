@@ -1,0 +1,201 @@
+"""Typed parameters (what may change a result) and settings (where things are).
+
+Parameters come from `params.yaml`; an unknown key is an error that names the nearest known one. Settings come from
+the environment, then from `$BELLWETHER_HOME/platform.env` (written by `bellwether up`), then from defaults under
+`$BELLWETHER_HOME` that need no server.
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.errors import UsageError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableParams(_Strict):
+    """How one table of the list is treated."""
+
+    checked_against: str
+
+
+class SnapshotParams(_Strict):
+    """How a snapshot is written."""
+
+    rows_per_shard: int = Field(5_000_000, gt=0)
+    memory_limit: str = "2GB"
+    threads: int = Field(2, gt=0)
+
+
+class ValidateParams(_Strict):
+    """How a table is validated."""
+
+    memory_limit: str = "2GB"
+    threads: int = Field(2, gt=0)
+    examples: int = Field(5, ge=0)
+
+
+class FeaturesParams(_Strict):
+    """Which engine computes features, and within what."""
+
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    memory_limit: str = "2GB"
+    threads: int = Field(2, gt=0)
+
+
+class GateParams(_Strict):
+    """What a challenger has to show."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    bootstrap: int = Field(2000, ge=200)
+    minimum_effect: float = Field(0.0, ge=0)
+    slice_margin: float = Field(0.25, ge=0)
+    minimum_cases: int = Field(30, ge=2)
+    seed: int = 7
+
+
+class FamilyEntry(_Strict):
+    """One family of the list: its policy, and its own parameters (typed by the family)."""
+
+    approval: Literal["auto", "human"] = "auto"
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScheduleParams(_Strict):
+    """When Airflow starts what."""
+
+    ingest: str = "0 3 * * *"
+
+
+class Params(_Strict):
+    """The whole of `params.yaml`."""
+
+    as_of: date
+    snapshot_of: str = ""
+    schedule: ScheduleParams = ScheduleParams()
+    tables: dict[str, TableParams]
+    snapshot: SnapshotParams = SnapshotParams()
+    validation: ValidateParams = Field(ValidateParams(), alias="validate")
+    features: FeaturesParams = FeaturesParams()
+    gate: GateParams = GateParams()
+    families: dict[str, FamilyEntry]
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check `params.yaml`. Raises UsageError that names the key, and the nearest known one."""
+    if not path.is_file():
+        raise UsageError(f"no parameters at {path}", next_step="run inside a clone or a run's workspace")
+    return parse_params(yaml.safe_load(path.read_text()), str(path))
+
+
+def parse_params(raw: object, origin: str) -> Params:
+    """Check parameters already read from `origin` (named in messages)."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError(f"{origin} is not valid", found=explain_validation(error, Params)) from error
+
+
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """What is wrong, one line per key; an unknown key comes with the nearest known one."""
+    return "; ".join(_explain_one(dict(item), model) for item in error.errors())
+
+
+def _explain_one(item: dict[str, Any], model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{where}: {item['msg']} (got {item['input']!r})"
+    known = _fields_at(model, item["loc"][:-1])
+    near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    return f"unknown key {where!r}: {hint}"
+
+
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    current: Any = model
+    for part in path:
+        fields = getattr(current, "model_fields", {})
+        field = next((f for n, f in fields.items() if part in (n, f.alias)), None)
+        if field is None:
+            continue
+        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), current)
+    return [field.alias or name for name, field in current.model_fields.items()]
+
+
+def default_home() -> Path:
+    """`~/.bellwether`."""
+    return Path.home() / ".bellwether"
+
+
+class _Home(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="BELLWETHER_", extra="ignore")
+
+    home: Path = Field(default_factory=default_home)
+
+
+class Settings(BaseSettings):
+    """Where things are. Build it with `settings()`; every field is `BELLWETHER_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="BELLWETHER_", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=default_home)
+    warehouse_url: str = ""
+    ledger_url: str = ""
+    mlflow_url: str = ""
+    remote_url: str = ""
+    airflow_url: str = ""
+    public_data: Path = Path("../shared/data")
+    project: Path = Field(default_factory=lambda: Path(__file__).resolve().parents[1])
+
+    @cached_property
+    def warehouse(self) -> str:
+        """SQLAlchemy URL of the warehouse; default: a DuckDB file."""
+        return self.warehouse_url or f"duckdb:///{self.home}/warehouse.duckdb"
+
+    @cached_property
+    def ledger(self) -> str:
+        """SQLAlchemy URL of the ledger; default: SQLite."""
+        return self.ledger_url or f"sqlite:///{self.home}/ledger.db"
+
+    @cached_property
+    def mlflow(self) -> str:
+        """MLflow tracking URI; default: SQLite."""
+        return self.mlflow_url or f"sqlite:///{self.home}/mlflow.db"
+
+    @cached_property
+    def remote(self) -> str:
+        """DVC remote; default: a folder."""
+        return self.remote_url or f"{self.home}/remote"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs' workspaces."""
+        return self.home / "runs"
+
+    @property
+    def cache(self) -> Path:
+        """DVC's content-addressed cache, shared by all workspaces."""
+        return self.home / "cache"
+
+    @property
+    def reports(self) -> Path:
+        """Data Docs, landing pages: what people look at."""
+        return self.home / "reports"
+
+
+def settings() -> Settings:
+    """Settings as they are now: environment first, then `$BELLWETHER_HOME/platform.env`, then defaults."""
+    home = _Home().home.expanduser().resolve()
+    return Settings(_env_file=home / "platform.env", home=home)  # type: ignore[call-arg]

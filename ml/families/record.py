@@ -1,0 +1,88 @@
+"""What a model family is: a frozen record of plain functions. The stages know nothing else about it.
+
+Three words are used throughout:
+
+- *tables*: the validated contract tables by name, lazily, as Ibis tables;
+- *matrix*: the family's feature table, lazily; one row per `key`; what only the past may know is null in rows at or
+  after the origin (future rows carry what is planned in advance);
+- *as_of*: the origin; nothing that happened at or after 00:00 UTC of this day is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Tables = Mapping[str, ibis.Table]
+
+
+class FamilyParams(BaseModel):
+    """Base of a family's typed parameters: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 7
+    nthread: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One window of the backtest: fit on `train`, score `test`, compare with `truth`.
+
+    `train` and `test` are matrices as they stood at `as_of`; `truth` holds the family's key and what came true.
+    """
+
+    name: str
+    as_of: date
+    train: ibis.Table
+    test: ibis.Table
+    truth: ibis.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A model family. All functions are pure: same inputs (and seed), same outputs, inputs untouched.
+
+    features(tables, as_of, params) -> the matrix.
+    folds(matrix, as_of, params) -> windows of the backtest, oldest first; the last is the hold-out that the gate reads.
+    fit(matrix, as_of, params) -> a model; sees only what the matrix knows before `as_of`.
+    save(model, folder), load(folder) -> the model as files (UBJSON and JSON, never pickles).
+    score(model, matrix, as_of) -> predictions, one row per key that is to be predicted.
+    baselines(matrix, as_of, params) -> {name: predictions}, of the same columns; `baseline` names the one that judges.
+    losses(predictions, truth) -> one row per case: case, entity (cluster of the bootstrap), loss, weight, and
+        one string column `slice_<name>` per slice. Lower is better; a mean is sum(loss) / sum(weight).
+    metrics(predictions, truth) -> {metric: value}; `headline` names the one to show.
+    explain(model, matrix, as_of, params) -> contributions: key, feature, words, value, contribution.
+    figures(predictions, truth) -> {file stem: figure} for MLflow.
+    publications(model, matrix, tables, as_of, params) -> {table name: rows} for the warehouse and the pages.
+    """
+
+    name: str
+    tables: tuple[str, ...]
+    key: tuple[str, ...]
+    headline: str
+    higher_is_better: bool
+    baseline: str
+    params: type[FamilyParams]
+    features: Callable[[Tables, date, Any], ibis.Table]
+    folds: Callable[[ibis.Table, date, Any], tuple[Fold, ...]]
+    fit: Callable[[ibis.Table, date, Any], Any]
+    save: Callable[[Any, Path], None]
+    load: Callable[[Path], Any]
+    score: Callable[[Any, ibis.Table, date], pa.Table]
+    baselines: Callable[[ibis.Table, date, Any], Mapping[str, pa.Table]]
+    losses: Callable[[pa.Table, pa.Table], pa.Table]
+    metrics: Callable[[pa.Table, pa.Table], Mapping[str, float]]
+    explain: Callable[[Any, ibis.Table, date, Any], pa.Table]
+    figures: Callable[[pa.Table, pa.Table], Mapping[str, Figure]]
+    publications: Callable[[Any, ibis.Table, Tables, date, Any], Mapping[str, pa.Table]]
