@@ -1,0 +1,1 @@
+"""The only importers of each outside system: one small protocol apiece."""

@@ -1,0 +1,255 @@
+"""The ledger: our own record of what was read, run, decided and published (PostgreSQL, or SQLite without a server).
+
+It decides who is champion: the last promotion of a family. Everything else (MLflow's alias, the pages) follows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, func, make_url, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from ml.errors import SeamUnavailable, StaleDecision, UsageError
+from ml.seams.ledger.models import Decision, Publication, Run, Snapshot
+
+PROMOTE, REJECT = "promote", "reject"
+_GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """Who is in service."""
+
+    family: str
+    seq: int
+    version: str
+    run_id: str
+
+
+def migrate(url: str) -> None:
+    """Bring the ledger at `url` to the present schema (creates it where it is empty)."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with _reachable(url), _engine(url).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(7204513)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_pre_ping=True)
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _patient)
+    return engine
+
+
+def _patient(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA busy_timeout = 30000")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+@contextmanager
+def _reachable(url: str) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise SeamUnavailable(
+            "the ledger cannot be reached",
+            found=str(error.orig).strip().splitlines()[0],
+            expected=f"a database at {make_url(url).render_as_string(hide_password=True)}",
+            next_step="start it (`make up`), or set BELLWETHER_LEDGER_URL",
+        ) from error
+
+
+class Ledger:
+    """Reads and writes the ledger at one URL. Every method is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        with _reachable(self.url), Session(_engine(self.url), expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def open_run(self, run: Run) -> None:
+        """Write a run; opening the same run again (a retry) changes nothing."""
+        with self._session() as session:
+            if session.get(Run, run.run_id) is None:
+                session.add(run)
+
+    def run(self, run_id: str) -> Run:
+        """The run `run_id`. Raises UsageError if there is none."""
+        with self._session() as session:
+            found = session.get(Run, run_id)
+        if found is None:
+            raise UsageError(f"no run {run_id!r} in the ledger", next_step="see `bellwether status --json` for the runs")
+        return found
+
+    def update_run(self, run_id: str, *, notes: Mapping[str, Any] | None = None, **values: str) -> None:
+        """Set columns of a run; `notes` are merged into those it has."""
+        with self._session() as session:
+            run = session.get(Run, run_id, with_for_update=True)
+            if run is None:
+                raise UsageError(f"no run {run_id!r} in the ledger")
+            for name, value in values.items():
+                setattr(run, name, value)
+            run.notes = {**run.notes, **(notes or {})}
+
+    def seal(self, snapshots: Sequence[Snapshot]) -> None:
+        """Write the validated tables of an ingest, all or none; sealing again replaces what this run sealed."""
+        with self._session() as session:
+            for snapshot in snapshots:
+                session.merge(snapshot)
+
+    def sealed(self, tables: Sequence[str], as_of: date | None = None) -> list[Snapshot]:
+        """The newest ingest (of `as_of`, if given) that sealed all of `tables`; [] if there is none."""
+        with self._session() as session:
+            newest = (
+                select(Snapshot.run_id)
+                .where(Snapshot.table_name.in_(tables))
+                .group_by(Snapshot.run_id)
+                .having(func.count() == len(tables))
+                .order_by(func.max(Snapshot.sealed_at).desc())
+                .limit(1)
+            )
+            if as_of is not None:
+                newest = newest.where(Snapshot.as_of == as_of)
+            run_id = session.scalar(newest)
+            rows = select(Snapshot).where(Snapshot.run_id == run_id, Snapshot.table_name.in_(tables))
+            return list(session.scalars(rows.order_by(Snapshot.table_name)))
+
+    def history(self, table: str, before: date, limit: int = 30) -> list[dict[str, Any]]:
+        """Profiles of the last accepted snapshots of `table` as of earlier days, oldest first, the newest of each day."""
+        with self._session() as session:
+            rows = session.scalars(
+                select(Snapshot)
+                .where(Snapshot.table_name == table, Snapshot.as_of < before)
+                .order_by(Snapshot.as_of.desc(), Snapshot.sealed_at.desc())
+                .limit(4 * limit)
+            )
+            newest: dict[date, dict[str, Any]] = {}
+            for row in rows:
+                newest.setdefault(row.as_of, row.profile)
+        return [newest[day] for day in sorted(newest)[-limit:]]
+
+    def last_decision(self, family: str) -> Decision | None:
+        """The newest decision about a family."""
+        with self._session() as session:
+            return session.scalar(
+                select(Decision).where(Decision.family == family).order_by(Decision.seq.desc()).limit(1)
+            )
+
+    def champion(self, family: str) -> Champion | None:
+        """The version in service: the last promotion."""
+        with self._session() as session:
+            row = session.scalar(
+                select(Decision)
+                .where(Decision.family == family, Decision.action == PROMOTE)
+                .order_by(Decision.seq.desc())
+                .limit(1)
+            )
+        if row is None or row.version is None:
+            return None
+        return Champion(family, row.seq, row.version, row.run_id)
+
+    def decide(
+        self,
+        family: str,
+        *,
+        after: int,
+        action: str,
+        run_id: str,
+        version: str | None,
+        actor: str,
+        why: str,
+        verdict: Mapping[str, Any],
+    ) -> Decision:
+        """Append a decision that was made knowing decision number `after` (0: none).
+
+        Raises StaleDecision if another one came in between.
+        """
+        fields = {
+            "family": family,
+            "seq": after + 1,
+            "action": action,
+            "run_id": run_id,
+            "version": version,
+            "actor": actor,
+            "why": why,
+            "verdict": dict(verdict),
+        }
+        try:
+            with self._session() as session:
+                return self._append(session, after, fields)
+        except IntegrityError as error:
+            raise _stale(family, after) from error
+
+    def _append(self, session: Session, after: int, fields: dict[str, Any]) -> Decision:
+        family = fields["family"]
+        last = session.scalar(
+            select(Decision).where(Decision.family == family).order_by(Decision.seq.desc()).limit(1)
+        )
+        if (last.seq if last else 0) != after:
+            raise _stale(family, after)
+        previous = last.digest if last else _GENESIS
+        decision = Decision(**fields, previous=previous, digest=chained(previous, fields))
+        session.add(decision)
+        session.flush()
+        return decision
+
+    def decisions(self, family: str) -> list[Decision]:
+        """All decisions about a family, oldest first."""
+        with self._session() as session:
+            return list(
+                session.scalars(select(Decision).where(Decision.family == family).order_by(Decision.seq))
+            )
+
+    def record_publication(self, publication: Publication) -> None:
+        """Write what was published."""
+        with self._session() as session:
+            session.add(publication)
+
+    def last_publication(self, family: str) -> Publication | None:
+        """The newest publication of a family."""
+        with self._session() as session:
+            return session.scalar(
+                select(Publication)
+                .where(Publication.family == family)
+                .order_by(Publication.publication_id.desc())
+                .limit(1)
+            )
+
+
+def chained(previous: str, fields: Mapping[str, Any]) -> str:
+    """SHA-256 over the previous decision's digest and this decision's fields: a changed row breaks the chain."""
+    body = json.dumps({"previous": previous, **fields}, sort_keys=True, default=str)
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _stale(family: str, after: int) -> StaleDecision:
+    return StaleDecision(
+        f"{family}: another decision was made while this one was prepared",
+        found="a newer decision in the ledger",
+        expected=f"number {after} to be the last",
+        next_step="evaluate again against the new champion (the retry does this)",
+    )

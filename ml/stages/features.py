@@ -1,0 +1,49 @@
+"""Stage `features`: validated tables in, one family's feature table out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml.config import load_params
+from ml.errors import DataRejected
+from ml.families import family as family_of
+from ml.seams.engine import open_engine
+from ml.stages import run_stage_main
+from ml.stages.family_params import params_of
+
+
+def features(name: str) -> None:
+    """Compute the matrix of family `name` from data/validated into data/features/<name>/.
+
+    The rows are checked by the family's suite; DataRejected if a table is missing or a critical expectation fails.
+    """
+    params = load_params()
+    record = family_of(name)
+    target = Path("data/features") / name
+    with open_engine(params.features, Path(f"data/scratch-{name}")) as engine:
+        tables = {table: engine.table(table, _validated(table)) for table in record.tables}
+        matrix = record.features(tables, params.as_of, params_of(record, params))
+        engine.write(matrix, target, record.key)
+    _check(name, target)
+
+
+def _validated(table: str) -> Path:
+    folder = Path("data/validated") / table
+    if not any(folder.glob("*.parquet")):
+        raise DataRejected(
+            f"table {table}: no validated rows in {folder}",
+            expected="the rows that passed `validate`",
+            next_step=f"run the stages snapshot@{table} and validate@{table} first, or pull them with `dvc pull`",
+        )
+    return folder
+
+
+def _check(name: str, target: Path) -> None:
+    from ml.seams.quality import check_features
+
+    suite = Path("expectations/features") / f"{name}.json"
+    check_features(str(target / "*.parquet"), suite, Path("data/features") / name)
+
+
+if __name__ == "__main__":
+    run_stage_main(features)

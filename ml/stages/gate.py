@@ -1,0 +1,33 @@
+"""Stage `gate`: is the challenger better beyond doubt? Writes data/verdict/<family>/verdict.json."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.config import load_params
+from ml.stages import run_stage_main
+from ml.toolkit.gate import GateRules, as_json, verdict
+
+log = logging.getLogger(__name__)
+
+
+def gate(name: str) -> None:
+    """Judge family `name` on the hold-out of data/evaluation/<name>."""
+    params = load_params()
+    source = Path("data/evaluation") / name
+    holdout = json.loads((source / "metrics.json").read_text())["holdout"]
+    losses = pq.read_table(source / "losses.parquet")
+    judged = verdict(losses.filter(pc.equal(losses["fold"], holdout)), GateRules(**params.gate.model_dump()))
+    target = Path("data/verdict") / name
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "verdict.json").write_text(json.dumps(as_json(judged), indent=1))
+    log.info("%s: %s", "approved" if judged.approved else "refused", "; ".join(judged.reasons))
+
+
+if __name__ == "__main__":
+    run_stage_main(gate)
