@@ -1,0 +1,1 @@
+"""What people look at: collections as static pages, model cards as Markdown."""

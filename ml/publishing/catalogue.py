@@ -1,0 +1,241 @@
+"""Collections as the pages show them, read from the generic tables `collections` and `collection_items`.
+
+Any family may publish them. The text comes from a warehouse and is hostile: nothing here trusts it, and what
+cannot be shown (control characters) is replaced by U+FFFD; escaping is the templates' job.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from ml.errors import DataRejected, UsageError
+
+_WEEKS = pa.list_(pa.float64())
+
+COLLECTIONS = pa.schema(
+    [
+        pa.field("collection_id", pa.string(), nullable=False),
+        pa.field("title", pa.string()),
+        pa.field("description", pa.string()),
+        pa.field("occasion_start", pa.date32()),
+        pa.field("occasion_end", pa.date32()),
+    ]
+)
+
+COLLECTION_ITEMS = pa.schema(
+    [
+        pa.field("collection_id", pa.string(), nullable=False),
+        pa.field("rank", pa.int64(), nullable=False),
+        pa.field("product_id", pa.string(), nullable=False),
+        pa.field("title", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("lift", pa.float64()),
+        pa.field("lift_low", pa.float64()),
+        pa.field("lift_high", pa.float64()),
+        pa.field("history_start", pa.date32()),
+        pa.field("history", _WEEKS),
+        pa.field("forecast_start", pa.date32()),
+        pa.field("forecast_mean", _WEEKS),
+        pa.field("forecast_q10", _WEEKS),
+        pa.field("forecast_q90", _WEEKS),
+    ]
+)
+
+_SCHEMAS = {"collections": COLLECTIONS, "collection_items": COLLECTION_ITEMS}
+_UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+
+Weeks = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Units per week, past and forecast, oldest first; None where nothing finite is known."""
+
+    history_start: date | None
+    history: Weeks
+    forecast_start: date | None
+    mean: Weeks
+    low: Weeks
+    high: Weeks
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One product of a collection; `lift` is a ratio to the product's own normal."""
+
+    rank: int
+    product_id: str
+    title: str
+    category: str | None
+    reason: str
+    lift: float | None
+    lift_low: float | None
+    lift_high: float | None
+    course: Course
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A ranking of products for one occasion (no dates: for any day of the year), best first."""
+
+    collection_id: str
+    title: str
+    description: str
+    start: date | None
+    end: date | None
+    items: tuple[Item, ...]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories in it, most frequent first, then by name."""
+        counts = Counter(item.category for item in self.items if item.category)
+        return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
+
+
+def has_collections(publications: Mapping[str, pa.Table]) -> bool:
+    """Whether a family's publications can be shown as pages."""
+    return _SCHEMAS.keys() <= publications.keys()
+
+
+def read_collections(publications: Mapping[str, pa.Table]) -> tuple[Collection, ...]:
+    """The collections, soonest occasion first, those without dates last.
+
+    Raises UsageError where a table is missing, DataRejected where one breaks its schema.
+    """
+    heads = _rows(publications, "collections")
+    items = _items_by_collection(_rows(publications, "collection_items"))
+    _check_references(heads, items)
+    found = (_collection(row, items.get(row["collection_id"], [])) for row in heads)
+    return tuple(sorted(found, key=_soonest_first))
+
+
+def _soonest_first(collection: Collection) -> tuple[date, str, str]:
+    return collection.start or date.max, collection.title, collection.collection_id
+
+
+def _rows(publications: Mapping[str, pa.Table], name: str) -> list[dict[str, Any]]:
+    if name not in publications:
+        raise UsageError(
+            f"the publications hold no table {name!r}, so there is nothing to show as pages",
+            found=", ".join(sorted(publications)) or "no table at all",
+            expected=" and ".join(_SCHEMAS),
+            next_step="ask `has_collections` first, or let the family publish both tables",
+        )
+    return _conform(publications[name], name).to_pylist()  # type: ignore[no-any-return]
+
+
+def _conform(table: pa.Table, name: str) -> pa.Table:
+    schema = _SCHEMAS[name]
+    missing = [field.name for field in schema if field.name not in table.column_names]
+    if missing:
+        raise DataRejected(
+            f"publication {name!r} lacks columns",
+            found=", ".join(table.column_names),
+            expected=", ".join(missing) + " as well",
+            next_step="add them to what the family publishes",
+        )
+    return pa.table({field.name: _column(table, field, name) for field in schema})
+
+
+def _column(table: pa.Table, field: pa.Field, name: str) -> pa.ChunkedArray:
+    column = table.column(field.name)
+    try:
+        column.validate(full=True)
+        cast = column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataRejected(
+            f"publication {name!r}, column {field.name!r} cannot be read",
+            found=f"{column.type} ({error})",
+            expected=str(field.type),
+            next_step="correct what the family publishes",
+        ) from error
+    if not field.nullable and cast.null_count:
+        raise DataRejected(
+            f"publication {name!r}, column {field.name!r} must not be null",
+            found=f"{cast.null_count} null of {len(cast)} rows",
+            expected="no null",
+            next_step="correct what the family publishes",
+        )
+    return cast
+
+
+def _check_references(heads: list[dict[str, Any]], items: Mapping[str, list[Item]]) -> None:
+    known = Counter(row["collection_id"] for row in heads)
+    doubled = sorted(key for key, count in known.items() if count > 1)
+    orphans = sorted(items.keys() - known.keys())
+    for keys, what in (
+        (doubled, "collections name an id twice"),
+        (orphans, "collection_items name no collection"),
+    ):
+        if keys:
+            raise DataRejected(
+                f"publication: {what}",
+                found=", ".join(repr(key[:80]) for key in keys[:5]),
+                expected="each collection_id once in collections",
+                next_step="correct what the family publishes",
+            )
+
+
+def _items_by_collection(rows: Iterable[dict[str, Any]]) -> dict[str, list[Item]]:
+    grouped: dict[str, list[Item]] = defaultdict(list)
+    for row in rows:
+        grouped[row["collection_id"]].append(_item(row))
+    return grouped
+
+
+def _collection(row: Mapping[str, Any], items: list[Item]) -> Collection:
+    return Collection(
+        collection_id=row["collection_id"],
+        title=_text(row["title"]) or _text(row["collection_id"]) or "Untitled collection",
+        description=_text(row["description"]),
+        start=row["occasion_start"],
+        end=row["occasion_end"],
+        items=tuple(sorted(items, key=lambda item: (item.rank, item.product_id))),
+    )
+
+
+def _item(row: Mapping[str, Any]) -> Item:
+    return Item(
+        rank=row["rank"],
+        product_id=_text(row["product_id"]),
+        title=_text(row["title"]) or _text(row["product_id"]) or "Untitled product",
+        category=_text(row["category"]) or None,
+        reason=_text(row["reason"]),
+        lift=_finite(row["lift"]),
+        lift_low=_finite(row["lift_low"]),
+        lift_high=_finite(row["lift_high"]),
+        course=_course(row),
+    )
+
+
+def _course(row: Mapping[str, Any]) -> Course:
+    mean, low, high = (_weeks(row[f"forecast_{name}"]) for name in ("mean", "q10", "q90"))
+    if not len(mean) == len(low) == len(high):
+        raise DataRejected(
+            f"publication 'collection_items', product {row['product_id']!r}: forecasts of different lengths",
+            found=f"mean {len(mean)}, q10 {len(low)}, q90 {len(high)} weeks",
+            expected="the same number of weeks in all three",
+            next_step="correct what the family publishes",
+        )
+    return Course(row["history_start"], _weeks(row["history"]), row["forecast_start"], mean, low, high)
+
+
+def _weeks(values: Iterable[float | None] | None) -> Weeks:
+    return tuple(_finite(value) for value in values or ())
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _text(value: str | None) -> str:
+    return _UNSHOWABLE.sub("\ufffd", value or "").strip()
