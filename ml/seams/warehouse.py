@@ -1,0 +1,181 @@
+"""The warehouse: whatever database a user has, seen as contract tables that travel as Arrow batches.
+
+PostgreSQL goes through ADBC, DuckDB natively, everything else through a SQLAlchemy cursor; the URL decides.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Table
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from ml.contracts import TABLES
+from ml.contracts.base import event_time
+from ml.errors import DataRejected, UsageError
+from ml.seams.conform import check_types, conform, nullable_schema
+from ml.seams.dialects import Driver, published
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How a table of the warehouse differs from its contract, within what is allowed."""
+
+    present: tuple[str, ...]
+    missing_optional: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+class Warehouse:
+    """Reads contract tables, replaces them (`load`), and swaps publications in. Made by `connect`."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.address = driver.address
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._driver.close()
+
+    def tables(self) -> set[str]:
+        """Names of tables and views."""
+        return self._driver.tables()
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Column names with the database's own names of their types."""
+        return self._driver.columns(table)
+
+    def survey(self, contract: Table) -> Survey:
+        """Compare a table's columns with its contract. Raises DataRejected when it cannot be read as one."""
+        if contract.name not in (known := self.tables()):
+            raise _no_table(contract.name, known, self.address)
+        found = self.columns(contract.name)
+        wanted = {column.name: column.nullable for column in contract.columns}
+        required = [name for name, nullable in wanted.items() if not nullable and name not in found]
+        if required:
+            raise _no_columns(contract.name, required, found)
+        return Survey(
+            present=tuple(name for name in wanted if name in found),
+            missing_optional=tuple(name for name in wanted if name not in found),
+            extra=tuple(sorted(set(found) - set(wanted))),
+        )
+
+    def read(self, contract: Table, before: date) -> pa.RecordBatchReader:
+        """The contract's columns of all rows known before that day began (UTC), in the database's order.
+
+        Known are rows with an earlier event time, plans up to `known_ahead` beyond it, and rows without
+        time (whether these may stay is for validation to say; all columns are nullable here for that reason).
+        """
+        names = self.survey(contract).present
+        until = _until(contract, before)
+        called = self.columns(contract.name)
+        raw = self._driver.scan(contract, names, until and until + _DAY)
+        check_types(contract, raw.schema, called)
+        rows = _earlier(contract, until, conform(contract, raw))
+        return pa.RecordBatchReader.from_batches(nullable_schema(contract), rows)
+
+    def write(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Replace a contract table by these rows: all of them, or on any error none."""
+        contract = TABLES[name]
+        reader = rows.to_reader() if isinstance(rows, pa.Table) else rows
+        check_types(contract, reader.schema, {})
+        schema = nullable_schema(contract)
+        self._driver.write(name, pa.RecordBatchReader.from_batches(schema, conform(contract, reader)))
+
+    def swap(self, publications: Mapping[str, pa.Table]) -> None:
+        """Replace the tables `bellwether_<name>` in one transaction; lists are stored as JSON text."""
+        self._driver.swap({published(name): table for name, table in publications.items()})
+
+
+def connect(url: str) -> Warehouse:
+    """The warehouse at a SQLAlchemy URL; connects when first asked for something."""
+    return Warehouse(_driver(_parsed(url)))
+
+
+def _driver(url: URL) -> Driver:
+    match url.get_backend_name():
+        case "postgresql":
+            from ml.seams.dialects.by_adbc import PostgreSQL
+
+            return PostgreSQL(url)
+        case "duckdb":
+            from ml.seams.dialects.by_duckdb import DuckDB
+
+            return DuckDB(url)
+        case _:
+            from ml.seams.dialects.by_cursor import Cursor
+
+            return Cursor(url)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise UsageError(
+            "the warehouse's address cannot be used",
+            found=str(error) if isinstance(error, ImportError | NoSuchModuleError) else "not a URL",
+            expected="a SQLAlchemy URL such as postgresql+psycopg://user@host/db or duckdb:///file.duckdb",
+            next_step="correct BELLWETHER_WAREHOUSE_URL, or install that database's driver",
+        ) from error
+    return parsed
+
+
+def _until(contract: Table, before: date) -> datetime | None:
+    if event_time(contract) is None:
+        return None
+    ahead: timedelta = contract.info["known_ahead"]
+    return datetime.combine(before, time()) + ahead
+
+
+def _earlier(
+    contract: Table, until: datetime | None, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Cut exactly at `until`: databases compare times by their own zone, so theirs is only a first cut."""
+    when = event_time(contract)
+    for batch in batches:
+        if when is None or until is None:
+            yield batch
+            continue
+        moments = batch.column(when).cast(pa.timestamp("us"))
+        known = pc.fill_null(pc.less(moments, pa.scalar(until, pa.timestamp("us"))), True)
+        yield batch.filter(known)
+
+
+def _no_table(name: str, known: set[str], address: str) -> DataRejected:
+    near = difflib.get_close_matches(name, known, n=1)
+    listed = ", ".join(sorted(known)[:20]) or "no table at all"
+    return DataRejected(
+        f"table {name} is missing in the warehouse {address}",
+        found=f"{near[0]} (is that the one?)" if near else listed,
+        expected=f"a table or view named {name}",
+        next_step=f"create a view named {name} over your own table; `docs/contracts.md` lists its columns",
+    )
+
+
+def _no_columns(table: str, missing: list[str], found: Mapping[str, str]) -> DataRejected:
+    noun = "column" if len(missing) == 1 else "columns"
+    return DataRejected(
+        f"table {table}: required {noun} {', '.join(missing)} missing",
+        found=", ".join(found) or "no columns",
+        expected=", ".join(column.name for column in TABLES[table].columns),
+        next_step=f"add the {noun} to the table, or make a view named {table} that has all of them",
+    )
