@@ -198,4 +198,4 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """Settings as they are now: environment first, then `$BELLWETHER_HOME/platform.env`, then defaults."""
     home = _Home().home.expanduser().resolve()
-    return Settings(_env_file=home / "platform.env", home=home)  # type: ignore[call-arg]
+    return Settings(_env_file=home / "platform.env", home=home)

@@ -22,7 +22,9 @@ class BellwetherError(Exception):
     exit_code: ClassVar[int] = 1
     retried: ClassVar[bool] = False
 
-    def __init__(self, what: str, *, found: object = None, expected: object = None, next_step: str = "") -> None:
+    def __init__(
+        self, what: str, *, found: object = None, expected: object = None, next_step: str = ""
+    ) -> None:
         self.what, self.found, self.expected, self.next_step = what, found, expected, next_step
         super().__init__(self._text())
 
@@ -38,7 +40,7 @@ class BellwetherError(Exception):
 
     def to_json(self) -> str:
         """The error as one JSON object; `from_json` restores the same class with the same message."""
-        fields = {"type": type(self).__name__, "what": self.what, "next_step": self.next_step}
+        fields: dict[str, str | None] = {"type": type(self).__name__, "what": self.what, "next_step": self.next_step}
         for name in ("found", "expected"):
             value = getattr(self, name)
             fields[name] = None if value is None else str(value)
@@ -81,7 +83,8 @@ class NotReproducible(BellwetherError):
 
 
 def _classes() -> dict[str, type[BellwetherError]]:
-    return {cls.__name__: cls for cls in (BellwetherError, *BellwetherError.__subclasses__())}
+    known: list[type[BellwetherError]] = [BellwetherError, *BellwetherError.__subclasses__()]
+    return {cls.__name__: cls for cls in known}
 
 
 def from_json(text: str) -> BellwetherError:

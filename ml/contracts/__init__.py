@@ -1,7 +1,5 @@
 """The warehouse contract: eleven tables, each declared once (see `base`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from sqlalchemy import Table

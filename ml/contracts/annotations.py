@@ -1,7 +1,5 @@
 """`annotations`: What people say about a turn."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from sqlalchemy import BigInteger, DateTime, Text

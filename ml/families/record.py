@@ -64,6 +64,7 @@ class Family:
     metrics(predictions, truth) -> {metric: value}; `headline` names the one to show.
     explain(model, matrix, as_of, params) -> contributions: key, feature, words, value, contribution.
     figures(predictions, truth) -> {file stem: figure} for MLflow.
+    purpose, limitations: sentences for the model card.
     publications(model, matrix, tables, as_of, params) -> {table name: rows} for the warehouse and the pages.
     """
 
@@ -86,3 +87,5 @@ class Family:
     explain: Callable[[Any, ibis.Table, date, Any], pa.Table]
     figures: Callable[[pa.Table, pa.Table], Mapping[str, Figure]]
     publications: Callable[[Any, ibis.Table, Tables, date, Any], Mapping[str, pa.Table]]
+    purpose: str = ""
+    limitations: tuple[str, ...] = ()

@@ -43,7 +43,9 @@ class DuckDBEngine:
         fresh.mkdir(parents=True)
         query = ibis.to_sql(rows.order_by(list(order)), dialect="duckdb")
         target = fresh / "part-000.parquet"
-        self._connection.raw_sql(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)")
+        self._connection.raw_sql(
+            f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+        )
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
 
@@ -57,7 +59,9 @@ def open_engine(params: FeaturesParams, scratch: Path) -> Iterator[DuckDBEngine]
     """The engine that `params` name; `scratch` is emptied when done."""
     if params.engine != "duckdb":
         raise UsageError(
-            f"engine {params.engine!r} is not installed", expected="duckdb", next_step="set features.engine in params.yaml"
+            f"engine {params.engine!r} is not installed",
+            expected="duckdb",
+            next_step="set features.engine in params.yaml",
         )
     engine = DuckDBEngine(params, scratch)
     try:

@@ -27,7 +27,9 @@ def run_stage_main(stage: Callable[[str], None]) -> NoReturn:
 
 def _only_argument() -> str:
     if len(sys.argv) != 2:
-        raise UsageError("a stage takes one name", found=sys.argv[1:], expected="a table or a family of params.yaml")
+        raise UsageError(
+            "a stage takes one name", found=sys.argv[1:], expected="a table or a family of params.yaml"
+        )
     return sys.argv[1]
 
 

@@ -69,9 +69,10 @@ def _predictions(
 
 
 def _champion(record: Family, fold: Fold) -> Iterator[tuple[str, pa.Table]]:
-    folder = CHAMPION_FOLDER / record.name
-    if not folder.is_dir():
+    about = CHAMPION_FOLDER / "model.json"
+    if not about.exists():
         return
+    folder = CHAMPION_FOLDER / "folds" / json.loads(about.read_text())["holdout"]
     try:
         yield CHAMPION, record.score(record.load(folder), fold.test, fold.as_of)
     except (KeyError, ValueError, TypeError) as error:

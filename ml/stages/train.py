@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from datetime import date
@@ -35,6 +36,13 @@ def train(name: str) -> None:
             _fit(record, fold.train, fold.as_of, own, target / "folds" / fold.name)
         log.info("fit %d of %d: the model to serve, as of %s", len(folds) + 1, len(folds) + 1, params.as_of)
         _fit(record, matrix, params.as_of, own, target / "final")
+    about = {
+        "family": name,
+        "as_of": params.as_of.isoformat(),
+        "holdout": folds[-1].name,
+        "folds": {fold.name: fold.as_of.isoformat() for fold in folds},
+    }
+    (target / "model.json").write_text(json.dumps(about, indent=1))
 
 
 def _fit(record: Family, matrix: Any, as_of: date, own: Any, folder: Path) -> None:

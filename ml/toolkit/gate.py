@@ -78,7 +78,11 @@ def verdict(losses: pa.Table, rules: GateRules) -> Verdict:
     headline = _compare(losses, reference, rules)
     if headline is None or headline.cases < rules.minimum_cases:
         found = 0 if headline is None else headline.cases
-        return Verdict(False, (f"only {found} cases to compare with the {reference}; {rules.minimum_cases} needed",), headline)
+        return Verdict(
+            False,
+            (f"only {found} cases to compare with the {reference}; {rules.minimum_cases} needed",),
+            headline,
+        )
     guardrails = tuple(_guardrails(losses, reference, rules))
     reasons = [*_refusals(headline, guardrails, rules)]
     return Verdict(not reasons, tuple(reasons) or (headline.words(),), headline, guardrails)
@@ -117,9 +121,15 @@ def _compare(losses: pa.Table, reference: str, rules: GateRules, scope: str = "a
         return None
     low, high = paired_interval(sums[:, 0], sums[:, 1], rules.confidence, rules.bootstrap, rules.seed)
     return Comparison(
-        reference, scope, len(challenger), total[0] / total[2], total[1] / total[2], total[0] / total[1] - 1, low, high
+        reference,
+        scope,
+        len(challenger),
+        total[0] / total[2],
+        total[1] / total[2],
+        total[0] / total[1] - 1,
+        low,
+        high,
     )
-
 
 
 def _paired(losses: pa.Table, reference: str) -> tuple[npt.NDArray[Any], Floats, Floats, Floats] | None:

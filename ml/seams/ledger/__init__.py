@@ -88,21 +88,33 @@ class Ledger:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        with _reachable(self.url), Session(_engine(self.url), expire_on_commit=False) as session, session.begin():
+        with (
+            _reachable(self.url),
+            Session(_engine(self.url), expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
-    def open_run(self, run: Run) -> None:
-        """Write a run; opening the same run again (a retry) changes nothing."""
+    def open_run(self, run: Run) -> Run:
+        """Write a run; opening the same run again (a retry) changes nothing. Returns it as it is in the ledger."""
         with self._session() as session:
-            if session.get(Run, run.run_id) is None:
+            known = session.get(Run, run.run_id)
+            if known is None:
                 session.add(run)
+            return known or run
+
+    def find_run(self, run_id: str) -> Run | None:
+        """The run `run_id`, or None."""
+        with self._session() as session:
+            return session.get(Run, run_id)
 
     def run(self, run_id: str) -> Run:
         """The run `run_id`. Raises UsageError if there is none."""
-        with self._session() as session:
-            found = session.get(Run, run_id)
+        found = self.find_run(run_id)
         if found is None:
-            raise UsageError(f"no run {run_id!r} in the ledger", next_step="see `bellwether status --json` for the runs")
+            raise UsageError(
+                f"no run {run_id!r} in the ledger", next_step="see `bellwether status --json` for the runs"
+            )
         return found
 
     def update_run(self, run_id: str, *, notes: Mapping[str, Any] | None = None, **values: str) -> None:
@@ -138,8 +150,14 @@ class Ledger:
             rows = select(Snapshot).where(Snapshot.run_id == run_id, Snapshot.table_name.in_(tables))
             return list(session.scalars(rows.order_by(Snapshot.table_name)))
 
+    def sealed_by(self, run_id: str, tables: Sequence[str]) -> list[Snapshot]:
+        """What an ingest sealed of `tables`."""
+        with self._session() as session:
+            rows = select(Snapshot).where(Snapshot.run_id == run_id, Snapshot.table_name.in_(tables))
+            return list(session.scalars(rows))
+
     def history(self, table: str, before: date, limit: int = 30) -> list[dict[str, Any]]:
-        """Profiles of the last accepted snapshots of `table` as of earlier days, oldest first, the newest of each day."""
+        """Profiles of the last accepted snapshots of `table` as of earlier days: one a day, oldest first."""
         with self._session() as session:
             rows = session.scalars(
                 select(Snapshot)
@@ -171,6 +189,25 @@ class Ledger:
         if row is None or row.version is None:
             return None
         return Champion(family, row.seq, row.version, row.run_id)
+
+    def judged_before(self, run: Run) -> bool:
+        """Whether another run had the same data, code and parameters, and came to a decision."""
+        with self._session() as session:
+            same = select(Run.run_id).where(
+                Run.run_id != run.run_id,
+                Run.family == run.family,
+                Run.data_digest == run.data_digest,
+                Run.recipe_digest == run.recipe_digest,
+                Run.status.in_(("promoted", "refused")),
+            )
+            return session.scalar(same.limit(1)) is not None
+
+    def promotion_of(self, run_id: str) -> Decision | None:
+        """The decision that promoted a run's version, if there is one."""
+        with self._session() as session:
+            return session.scalar(
+                select(Decision).where(Decision.run_id == run_id, Decision.action == PROMOTE).limit(1)
+            )
 
     def decide(
         self,

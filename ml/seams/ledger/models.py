@@ -32,6 +32,7 @@ class Run(Base):
     git_commit: Mapped[str] = mapped_column(Text, default="")
     code_digest: Mapped[str] = mapped_column(Text, default="")
     data_digest: Mapped[str] = mapped_column(Text, default="")
+    recipe_digest: Mapped[str] = mapped_column(Text, default="")
     params: Mapped[str] = mapped_column(Text, default="")
     lock: Mapped[str] = mapped_column(Text, default="")
     notes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

@@ -1,0 +1,8 @@
+"""Side effects, one module apiece: what Airflow's tasks (and `bellwether run`) do around the pure stages.
+
+    ingest   open -> (stages) -> seal
+    retrain  open -> (stages) -> record -> approve -> promote
+    publish  score with the champion -> warehouse tables and pages, swapped in atomically
+
+What passes between them is a run id; everything else is read from the workspace and the ledger.
+"""

@@ -1,0 +1,158 @@
+"""Ingest: open a workspace for all tables as of one day, and seal what was validated."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from ml import workspace
+from ml.config import Params, load_params, settings
+from ml.contracts import TABLES
+from ml.contracts.base import event_time
+from ml.errors import DataRejected
+from ml.seams import versioning
+from ml.seams.ledger import Ledger
+from ml.seams.ledger.models import Run, Snapshot
+from ml.seams.warehouse import Warehouse, connect
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRun:
+    """An opened ingest: what the warehouse has, and which families are off because of what it has not."""
+
+    run_id: str
+    as_of: date
+    tables: tuple[str, ...]
+    absent: tuple[str, ...]
+    families_off: tuple[str, ...]
+
+
+def open_ingest(run_id: str, as_of: date | None = None) -> IngestRun:
+    """Open (or find again) the ingest `run_id`.
+
+    `as_of` None means: the day after the newest order line, but never later than today.
+    Raises DataRejected if the warehouse has no table that any family could use.
+    """
+    at = settings()
+    params = load_params(at.project / "params.yaml")
+    with connect(at.warehouse) as warehouse:
+        there = warehouse.tables()
+        tables, absent = _split(params, there)
+        off = _families_off(params, absent)
+        if not tables:
+            raise _nothing_to_read(at.warehouse, sorted(there))
+        day = as_of or day_after_newest(warehouse, tables)
+    _open_workspace(run_id, day, tables)
+    return IngestRun(run_id, day, tables, absent, off)
+
+
+def day_after_newest(warehouse: Warehouse, tables: Sequence[str]) -> date:
+    """The day after the last day that has rows as a day usually has (a stray date ahead of time does not count).
+
+    Looks at the order lines where there are any, else at the first table with a time; never later than today.
+    """
+    today = datetime.now(UTC).date()
+    named = (
+        "order_lines" if "order_lines" in tables else next((t for t in tables if event_time(TABLES[t])), None)
+    )
+    counts = warehouse.rows_by_day(TABLES[named], today) if named else {}
+    if not counts:
+        return today
+    usual = 0.1 * median(counts.values())
+    return max(day for day, rows in counts.items() if rows >= usual) + timedelta(days=1)
+
+
+def _split(params: Params, there: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    usable = [
+        name for name, table in params.tables.items() if name in there and table.checked_against in there
+    ]
+    return tuple(usable), tuple(name for name in params.tables if name not in usable)
+
+
+def _families_off(params: Params, absent: tuple[str, ...]) -> tuple[str, ...]:
+    from ml.families import family
+
+    off = []
+    for name in params.families:
+        missing = [table for table in family(name).tables if table in absent]
+        if missing:
+            log.warning("family %s is off: the warehouse has no table %s", name, ", ".join(missing))
+            off.append(name)
+    return tuple(off)
+
+
+def _nothing_to_read(url: str, there: list[str]) -> DataRejected:
+    from sqlalchemy import make_url
+
+    return DataRejected(
+        "the warehouse has none of the contract's tables",
+        found=", ".join(there) or "no table at all",
+        expected=f"tables or views of the contract in {make_url(url).render_as_string(hide_password=True)}",
+        next_step="`bellwether load world --size small`, or create views over your own tables (README)",
+    )
+
+
+def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...]) -> None:
+    at = settings()
+    ledger = Ledger(at.ledger)
+    raw = workspace.raw_params(at.project, as_of=as_of, snapshot_of=run_id)
+    if not workspace.folder_of(run_id).exists():
+        folder = workspace.create(run_id, raw, {})
+        _write_history(folder, ledger, tables, as_of)
+    ledger.open_run(
+        Run(
+            run_id=run_id,
+            kind="ingest",
+            as_of=as_of,
+            git_commit=workspace.git_commit(at.project),
+            code_digest=workspace.code_digest(at.project),
+            params=(workspace.folder_of(run_id) / "params.yaml").read_text(),
+            notes={"tables": list(tables)},
+        )
+    )
+
+
+def _write_history(folder: Path, ledger: Ledger, tables: tuple[str, ...], as_of: date) -> None:
+    target = folder / "data/inputs/history"
+    for table in tables:
+        profiles = ledger.history(table, as_of)
+        if profiles:
+            (target / f"{table}.json").write_text(json.dumps({"snapshots": profiles}, sort_keys=True))
+
+
+def seal(run_id: str) -> tuple[str, ...]:
+    """Write the validated tables into the ledger and push them; returns their names. Sealing again changes nothing."""
+    ledger = Ledger(settings().ledger)
+    run = ledger.run(run_id)
+    folder = workspace.existing(run_id)
+    lock = versioning.read_lock(folder)
+    tables = [name for name in run.notes["tables"] if f"validate@{name}" in lock]
+    pointer = versioning.add(folder, "data/inputs/history")
+    versioning.push(folder)
+    ledger.seal([_snapshot(folder, lock, run, name) for name in tables])
+    ledger.update_run(
+        run_id, status="sealed", lock=(folder / "dvc.lock").read_text(), notes={"history": pointer}
+    )
+    return tuple(tables)
+
+
+def _snapshot(folder: Path, lock: dict[str, dict[str, object]], run: Run, table: str) -> Snapshot:
+    validation = folder / "data/validation" / table
+    result = json.loads((validation / "result.json").read_text())
+    return Snapshot(
+        run_id=run.run_id,
+        table_name=table,
+        as_of=run.as_of,
+        digest=versioning.digest_of(lock, f"validate@{table}", f"data/validated/{table}"),
+        rows=result["rows"]["passed"],
+        quarantined=result["rows"]["quarantined"],
+        lock={stage: lock[stage] for stage in (f"snapshot@{table}", f"validate@{table}")},
+        profile=json.loads((validation / "profile.json").read_text()),
+    )

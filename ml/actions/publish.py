@@ -1,0 +1,109 @@
+"""Publish what a family's champion says: tables in the warehouse and landing pages, each swapped in atomically."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml import workspace
+from ml.actions.retrain import open_workspace, stage_name
+from ml.config import Settings, settings
+from ml.errors import UsageError
+from ml.families import family as family_of
+from ml.publishing.catalogue import has_collections
+from ml.publishing.pages import About, write_site
+from ml.seams import versioning
+from ml.seams.engine import open_engine
+from ml.seams.ledger import Champion, Ledger
+from ml.seams.ledger.models import Publication, Run
+from ml.seams.warehouse import connect
+from ml.stages.family_params import params_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What customers see now."""
+
+    family: str
+    version: str
+    as_of: date
+    site: Path | None
+    rows: dict[str, int]
+
+
+def publish(family: str, run_id: str) -> Published:
+    """Score the newest sealed tables with the champion and swap its publications in.
+
+    Raises UsageError if the family has no champion yet.
+    """
+    at = settings()
+    ledger = Ledger(at.ledger)
+    champion = ledger.champion(family)
+    if champion is None:
+        raise UsageError(
+            f"family {family} has no champion yet", next_step=f"let retrain_{family} promote one first"
+        )
+    run = open_workspace(family, run_id, kind="publish")
+    folder = workspace.run_stage(run_id, stage_name("features", family))
+    _bring_model(ledger, folder, champion)
+    publications = _publications(folder, family, run.as_of)
+    with connect(at.warehouse) as warehouse:
+        warehouse.swap(publications)
+    site = _site(at, publications, run, champion)
+    rows = {name: table.num_rows for name, table in publications.items()}
+    ledger.record_publication(
+        Publication(
+            family=family,
+            version=champion.version,
+            as_of=run.as_of,
+            data_digest=run.data_digest,
+            names=rows,
+            site=str(site or ""),
+        )
+    )
+    ledger.update_run(run_id, status="published")
+    return Published(family, champion.version, run.as_of, site, rows)
+
+
+def _bring_model(ledger: Ledger, folder: Path, champion: Champion) -> None:
+    lock = versioning.parse_lock(ledger.run(champion.run_id).lock)
+    digest = versioning.digest_of(lock, f"train@{champion.family}", f"data/model/{champion.family}")
+    target = folder / "data/served.dvc"
+    target.write_text(versioning.pointer("served", digest))
+    versioning.pull(folder, ["data/served.dvc"])
+
+
+def _publications(folder: Path, family: str, as_of: date) -> dict[str, pa.Table]:
+    params = workspace.params_of(folder.name)
+    record = family_of(family)
+    model = record.load(folder / "data/served/final")
+    with open_engine(params.features, folder / "data/scratch-publish") as engine:
+        matrix = engine.table("matrix", folder / "data/features" / family)
+        tables = {name: engine.table(name, folder / "data/validated" / name) for name in record.tables}
+        made = dict(record.publications(model, matrix, tables, as_of, params_of(record, params)))
+    target = folder / "data/publications"
+    target.mkdir(exist_ok=True)
+    for name, table in made.items():
+        pq.write_table(table, target / f"{name}.parquet")
+    return made
+
+
+def _site(at: Settings, publications: dict[str, pa.Table], run: Run, champion: Champion) -> Path | None:
+    if not has_collections(publications):
+        return None
+    about = About(
+        family=champion.family,
+        version=champion.version,
+        as_of=run.as_of,
+        data_digest=run.data_digest,
+        generated_from=(f"ingest {run.notes['ingest']}", f"model of {champion.run_id}"),
+    )
+    (at.reports / "collections").mkdir(parents=True, exist_ok=True)
+    return write_site(publications, about, at.reports / "collections" / champion.family)

@@ -1,0 +1,163 @@
+"""Record a judged retrain in MLflow: a run to compare, and a registered version with all that it was made of."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml import workspace
+from ml.actions.card import card_of, facts_of
+from ml.actions.retrain import finish_stages, verdict_of
+from ml.config import Settings, settings
+from ml.families import family as family_of
+from ml.seams import versioning
+from ml.seams.engine import open_engine
+from ml.seams.ledger import Ledger
+from ml.seams.ledger.models import Run
+from ml.seams.tracking import DataInput, Record, Recorded, Tracking
+from ml.toolkit.gate import BASELINE, CHALLENGER, CHAMPION
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ml.families.record import Family
+
+log = logging.getLogger(__name__)
+_MODELS = (CHALLENGER, CHAMPION, BASELINE)
+
+
+def record(run_id: str) -> Recorded:
+    """Log the run and register its version; a retry finds what was logged before."""
+    at = settings()
+    ledger = Ledger(at.ledger)
+    finish_stages(run_id)
+    run = ledger.run(run_id)
+    recorded = Tracking(at.mlflow).record(_entry(at, run))
+    ledger.update_run(
+        run_id,
+        status="recorded",
+        notes={"version": recorded.version, "mlflow_run_id": recorded.mlflow_run_id},
+    )
+    log.info("recorded %s version %s: %s", run.family, recorded.version, recorded.url)
+    return recorded
+
+
+def _entry(at: Settings, run: Run) -> Record:
+    folder = workspace.existing(run.run_id)
+    record = family_of(str(run.family))
+    source = folder / "data/evaluation" / record.name
+    evaluation = json.loads((source / "metrics.json").read_text())
+    verdict = verdict_of(run.run_id)
+    data = tuple(_inputs(at, folder, run, record))
+    predictions = pq.read_table(source / "predictions.parquet")
+    return Record(
+        family=record.name,
+        run_id=run.run_id,
+        name=f"{record.name} as of {run.as_of}",
+        tags=_tags(run, verdict),
+        params=_params(folder, record.name),
+        metrics=dict(_metrics(evaluation, verdict)),
+        windows=_windows(evaluation),
+        data=data,
+        model=folder / "data/model" / record.name,
+        example=_example(folder, record, run.as_of),
+        predictions=predictions.slice(0, 20),
+        card=card_of(folder, run, record, evaluation, verdict, data),
+        files=_files(folder, record),
+        figures=dict(_figures(record, predictions, pq.read_table(source / "truth.parquet"))),
+    )
+
+
+def _tags(run: Run, verdict: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "family": str(run.family),
+        "as_of": run.as_of.isoformat(),
+        "data_digest": run.data_digest,
+        "code_digest": run.code_digest,
+        "git_commit": run.git_commit,
+        "verdict": "approved" if verdict["approved"] else "refused",
+        "bellwether.run_id": run.run_id,
+        "bellwether.ingest": run.notes["ingest"],
+    }
+
+
+def _params(folder: Path, family: str) -> dict[str, str]:
+    params = workspace.params_of(folder.name)
+    own = family_of(family).params.model_validate(params.families[family].params)
+    flat = {f"{family}.{name}": str(value) for name, value in own.model_dump().items()}
+    gate = {f"gate.{name}": str(value) for name, value in params.gate.model_dump().items()}
+    return {"as_of": params.as_of.isoformat(), "engine": params.features.engine, **flat, **gate}
+
+
+def _metrics(evaluation: Mapping[str, Any], verdict: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for model, metrics in evaluation["folds"][evaluation["holdout"]].items():
+        prefix = "" if model == CHALLENGER else f"{model}_"
+        yield from ((f"{prefix}{name}", value) for name, value in metrics.items() if value is not None)
+    if verdict["headline"]:
+        yield from ((f"gate_{name}", verdict["headline"][name]) for name in ("difference", "low", "high"))
+
+
+def _windows(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    return {
+        fold: {
+            (name if model == CHALLENGER else f"{model}_{name}"): value
+            for model, metrics in models.items()
+            for name, value in metrics.items()
+            if value is not None
+        }
+        for fold, models in evaluation["folds"].items()
+    }
+
+
+def _inputs(at: Settings, folder: Path, run: Run, record: Family) -> Iterator[DataInput]:
+    lock = versioning.read_lock(folder)
+    sealed = {
+        item.table_name: item for item in Ledger(at.ledger).sealed_by(run.notes["ingest"], record.tables)
+    }
+    for table in record.tables:
+        path = f"data/validated/{table}"
+        digest = versioning.digest_of(lock, f"validate@{table}", path)
+        source = f"{at.remote}/files/md5/{digest[:2]}/{digest[2:]}"
+        checks, failed = facts_of(sealed[table])
+        yield DataInput(table, digest, source, sealed[table].rows, checks, failed, sealed[table].quarantined)
+
+
+def _example(folder: Path, record: Family, as_of: date) -> pa.Table:
+    """All rows of the first three entities of the matrix that reach beyond the origin: enough to predict from."""
+    params = workspace.params_of(folder.name)
+    with open_engine(params.features, folder / "data/scratch-example") as engine:
+        matrix = engine.table("matrix", folder / "data/features" / record.name)
+        entity = record.key[0]
+        some = matrix.select(entity).distinct().order_by(entity).limit(3)
+        rows: pa.Table = matrix.semi_join(some, entity).order_by(list(record.key)).to_pyarrow()
+    return rows.slice(max(0, rows.num_rows - 400))
+
+
+def _files(folder: Path, record: Family) -> dict[str, Path]:
+    """MLflow folder -> what goes there: how to rebuild it, what was found in the data, what the gate said."""
+    files = {
+        "evaluation": folder / "data/evaluation" / record.name / "metrics.json",
+        "verdict": folder / "data/verdict" / record.name / "verdict.json",
+        "workspace": folder / "dvc.lock",
+        "workspace/params": folder / "params.yaml",
+    }
+    return files
+
+
+def _figures(
+    record: Family, predictions: pa.Table, truth: pa.Table
+) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    for name, figure in record.figures(predictions, truth).items():
+        yield name, partial(_same, figure)
+
+
+def _same(figure: Figure) -> Figure:
+    return figure

@@ -1,0 +1,234 @@
+"""Retrain one family: open a workspace on sealed tables; later record, approve, promote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ml import workspace
+from ml.config import settings
+from ml.errors import DataRejected, UsageError
+from ml.families import family as family_of
+from ml.seams import versioning
+from ml.seams.ledger import PROMOTE, Ledger
+from ml.seams.ledger.models import Run, Snapshot
+from ml.seams.tracking import Tracking
+
+log = logging.getLogger(__name__)
+STAGES = ("features", "train", "evaluate", "gate")
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainRun:
+    """An opened retrain; `unchanged` says that these very data, code and parameters were judged before."""
+
+    run_id: str
+    family: str
+    as_of: date
+    data_digest: str
+    unchanged: bool
+
+
+def stage_name(stage: str, family: str) -> str:
+    """The name of a family's stage in dvc.yaml."""
+    return f"features-{family}" if stage == "features" else f"{stage}@{family}"
+
+
+def open_retrain(
+    family: str, run_id: str, as_of: date | None = None, *, overrides: dict[str, Any] | None = None
+) -> RetrainRun:
+    """Open (or find again) a retrain on the newest sealed tables (of `as_of`, if given).
+
+    Raises DataRejected if a table that the family reads has not been sealed.
+    """
+    run = open_workspace(family, run_id, as_of, kind="retrain", overrides=overrides)
+    unchanged = Ledger(settings().ledger).judged_before(run)
+    return RetrainRun(run_id, family, run.as_of, run.data_digest, unchanged)
+
+
+def open_workspace(
+    family: str, run_id: str, as_of: date | None = None, *, kind: str, overrides: dict[str, Any] | None = None
+) -> Run:
+    """Open (or find again) a workspace of one family on the newest sealed tables (of `as_of`, if given)."""
+    at = settings()
+    ledger = Ledger(at.ledger)
+    known = ledger.find_run(run_id)
+    if known is not None and workspace.folder_of(run_id).exists():
+        return known
+    sealed = _sealed(ledger, family, as_of)
+    source = ledger.run(sealed[0].run_id)
+    raw = _raw_params(family, sealed[0].as_of, source.run_id, overrides or {})
+    folder = _create(run_id, raw, ledger, sealed, source, family)
+    code = workspace.code_digest(at.project)
+    return ledger.open_run(
+        Run(
+            run_id=run_id,
+            kind=kind,
+            family=family,
+            as_of=sealed[0].as_of,
+            git_commit=workspace.git_commit(at.project),
+            code_digest=code,
+            data_digest=data_digest(sealed),
+            recipe_digest=recipe_digest(code, raw),
+            params=(folder / "params.yaml").read_text(),
+            notes={"ingest": source.run_id, "decided_after": _last_seq(ledger, family)},
+        )
+    )
+
+
+def _raw_params(family: str, as_of: date, ingest: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    raw = workspace.raw_params(settings().project, as_of=as_of, snapshot_of=ingest)
+    if family not in raw["families"]:
+        raise UsageError(f"no family {family!r} in params.yaml", found=", ".join(raw["families"]))
+    entry = raw["families"][family]
+    entry["params"] = {**(entry.get("params") or {}), **overrides}
+    return raw
+
+
+def _sealed(ledger: Ledger, family: str, as_of: date | None) -> list[Snapshot]:
+    tables = family_of(family).tables
+    sealed = ledger.sealed(tables, as_of)
+    if sealed:
+        return sealed
+    raise DataRejected(
+        f"family {family}: no ingest has sealed all of its tables" + (f" as of {as_of}" if as_of else ""),
+        expected=f"validated snapshots of {', '.join(tables)}",
+        next_step=f"trigger `ingest`{f' with as_of {as_of}' if as_of else ''}, and look at the table that it rejects",
+    )
+
+
+def data_digest(sealed: Sequence[Snapshot]) -> str:
+    """SHA-256 over the tables' names and digests: equal digests, equal data."""
+    text = "\n".join(
+        f"{item.table_name} {item.digest}" for item in sorted(sealed, key=lambda s: s.table_name)
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def recipe_digest(code: str, params: dict[str, Any]) -> str:
+    """SHA-256 over code and parameters, without which reading of the warehouse it was."""
+    rest = {name: value for name, value in params.items() if name != "snapshot_of"}
+    return hashlib.sha256((code + json.dumps(rest, sort_keys=True, default=str)).encode()).hexdigest()
+
+
+def _last_seq(ledger: Ledger, family: str) -> int:
+    last = ledger.last_decision(family)
+    return last.seq if last else 0
+
+
+def _create(
+    run_id: str, raw: dict[str, Any], ledger: Ledger, sealed: list[Snapshot], source: Run, family: str
+) -> Path:
+    inputs = {"data/inputs/history": source.notes["history"]}
+    champion = _champion_pointer(ledger, family)
+    if champion:
+        inputs["data/inputs/champion"] = champion
+    folder = workspace.create(run_id, raw, inputs)
+    versioning.write_lock(folder, {name: body for item in sealed for name, body in item.lock.items()})
+    bring = [f"data/validated/{item.table_name}" for item in sealed]
+    versioning.pull(folder, [*bring, *(f"{name}.dvc" for name in inputs)])
+    return folder
+
+
+def _champion_pointer(ledger: Ledger, family: str) -> str | None:
+    champion = ledger.champion(family)
+    if champion is None:
+        return None
+    lock = versioning.parse_lock(ledger.run(champion.run_id).lock)
+    digest = versioning.digest_of(lock, f"train@{family}", f"data/model/{family}")
+    return versioning.pointer("champion", digest)
+
+
+def finish_stages(run_id: str) -> None:
+    """Keep the run's lock in the ledger and its outputs in the remote: from here on it can be rebuilt."""
+    folder = workspace.existing(run_id)
+    lock = folder / "dvc.lock"
+    family = Ledger(settings().ledger).run(run_id).family or ""
+    versioning.push(folder, [stage_name(stage, family) for stage in STAGES])
+    Ledger(settings().ledger).update_run(run_id, lock=lock.read_text(), status="judged")
+
+
+def verdict_of(run_id: str) -> dict[str, Any]:
+    """The gate's verdict on a run."""
+    family = Ledger(settings().ledger).run(run_id).family
+    path = workspace.existing(run_id) / "data/verdict" / str(family) / "verdict.json"
+    verdict: dict[str, Any] = json.loads(path.read_text())
+    return verdict
+
+
+def approve(run_id: str) -> bool:
+    """Whether the run's version may be promoted under the policy `auto`; a refusal is written into the ledger."""
+    ledger = Ledger(settings().ledger)
+    verdict = verdict_of(run_id)
+    if not verdict["approved"]:
+        refuse(run_id, actor="gate", why="; ".join(verdict["reasons"]))
+        return False
+    ledger.update_run(run_id, status="approved")
+    return True
+
+
+def refuse(run_id: str, *, actor: str, why: str) -> None:
+    """Write that the run's version is not promoted; doing so again changes nothing."""
+    ledger = Ledger(settings().ledger)
+    run = ledger.run(run_id)
+    if run.status == "refused":
+        return
+    ledger.decide(
+        str(run.family),
+        after=_last_seq(ledger, str(run.family)),
+        action="reject",
+        run_id=run_id,
+        version=run.notes.get("version"),
+        actor=actor,
+        why=why,
+        verdict=verdict_of(run_id),
+    )
+    ledger.update_run(run_id, status="refused")
+
+
+def promote(run_id: str, *, actor: str = "gate") -> str:
+    """Make the run's version the champion: the ledger first (compare-and-swap), then MLflow's alias. Returns it.
+
+    Raises StaleDecision if another version became champion since this run was opened.
+    """
+    at = settings()
+    ledger = Ledger(at.ledger)
+    run = ledger.run(run_id)
+    family, version = str(run.family), str(run.notes["version"])
+    if ledger.promotion_of(run_id) is None:
+        ledger.decide(
+            family,
+            after=_unless_promoted_since(ledger, run),
+            action=PROMOTE,
+            run_id=run_id,
+            version=version,
+            actor=actor,
+            why="; ".join(verdict_of(run_id)["reasons"]),
+            verdict=verdict_of(run_id),
+        )
+    follow(family)
+    ledger.update_run(run_id, status="promoted")
+    return version
+
+
+def _unless_promoted_since(ledger: Ledger, run: Run) -> int:
+    """The last decision's number, provided that no promotion came after the one this run was judged against."""
+    known = int(run.notes["decided_after"])
+    champion = ledger.champion(str(run.family))
+    return known if champion and champion.seq > known else _last_seq(ledger, str(run.family))
+
+
+def follow(family: str) -> None:
+    """Let MLflow's alias `champion` point at the ledger's champion."""
+    at = settings()
+    champion = Ledger(at.ledger).champion(family)
+    if champion is not None:
+        tracking = Tracking(at.mlflow)
+        tracking.set_champion(family, champion.version)
+        tracking.tag_version(family, champion.version, {"verdict": "approved", "promoted": "true"})

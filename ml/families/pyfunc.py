@@ -1,0 +1,39 @@
+"""How MLflow serves any family: the loader of the `python_function` flavour (no pickles).
+
+The model folder holds `model.json` ({"family", "as_of", ...}) and `final/`. `predict` takes rows of the family's
+matrix as a data frame, and the parameter `as_of` (ISO date; default: the day as of which the model was trained).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml.families import family
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ServedModel:
+    """A family's model behind MLflow's `predict`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._about = json.loads((folder / "model.json").read_text())
+        self._family = family(self._about["family"])
+        self._model = self._family.load(folder / "final")
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Predictions of the family, one row per key that is to be predicted."""
+        import ibis
+
+        as_of = date.fromisoformat((params or {}).get("as_of") or self._about["as_of"])
+        predictions = self._family.score(self._model, ibis.memtable(model_input), as_of)
+        frame: pd.DataFrame = predictions.to_pandas()
+        return frame
+
+
+def _load_pyfunc(path: str) -> ServedModel:
+    return ServedModel(Path(path))

@@ -1,0 +1,263 @@
+"""MLflow: shows runs side by side and holds the registry. It decides nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ml.errors import SeamUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+EXPERIMENT = "bellwether"
+CHAMPION = "champion"
+RUN_TAG = "bellwether.run_id"
+_SERVING = (
+    "xgboost",
+    "ibis-framework",
+    "duckdb",
+    "pyarrow",
+    "numpy",
+    "scikit-learn",
+    "pandas",
+    "sqlalchemy",
+    "pydantic",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DataInput:
+    """One table that a version was made of: its name, DVC digest and where it came from."""
+
+    name: str
+    digest: str
+    source: str
+    rows: int
+    checks: int = 0
+    failed: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that MLflow shows of one retrain."""
+
+    family: str
+    run_id: str
+    name: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    windows: Mapping[str, Mapping[str, float]]
+    data: Sequence[DataInput]
+    model: Path
+    example: pa.Table
+    predictions: pa.Table
+    card: str
+    files: Mapping[str, Path] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where MLflow keeps it."""
+
+    mlflow_run_id: str
+    version: str
+    url: str
+
+
+class Tracking:
+    """One MLflow server (or SQL store) at `url`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+
+    def record(self, entry: Record) -> Recorded:
+        """Log a run with all that belongs to it and register the version; a retry finds what it logged before."""
+        with self._reachable() as client:
+            found = self._recorded(client, entry)
+            return found or self._log(client, entry)
+
+    def set_champion(self, family: str, version: str) -> None:
+        """Let the alias `champion` follow the ledger."""
+        with self._reachable() as client:
+            client.set_registered_model_alias(family, CHAMPION, version)
+
+    def version_of(self, family: str, alias: str = CHAMPION) -> str | None:
+        """The version behind an alias, or None."""
+        from mlflow.exceptions import MlflowException
+
+        with self._reachable() as client:
+            try:
+                return str(client.get_model_version_by_alias(family, alias).version)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+
+    def tag_version(self, family: str, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a registered version."""
+        with self._reachable() as client:
+            for key, value in tags.items():
+                client.set_model_version_tag(family, version, key, value)
+
+    def version_tags(self, family: str, version: str) -> dict[str, str]:
+        """Tags of a registered version. Raises UsageError if there is no such version."""
+        from mlflow.exceptions import MlflowException
+
+        with self._reachable() as client:
+            try:
+                return dict(client.get_model_version(family, version).tags)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                raise UsageError(
+                    f"no version {version} of {family!r} in the registry at {self.url}"
+                ) from error
+
+    def download(self, family: str, version: str) -> Path:
+        """The model folder of a registered version, on this machine."""
+        from mlflow.artifacts import download_artifacts
+
+        with self._reachable():
+            folder = Path(download_artifacts(f"models:/{family}/{version}"))
+        return folder / "data" / "model" if (folder / "data" / "model").is_dir() else _data_folder(folder)
+
+    def link(self, family: str, version: str) -> str:
+        """Address of a version's page."""
+        return f"{self.url}/#/models/{family}/versions/{version}"
+
+    def _recorded(self, client: MlflowClient, entry: Record) -> Recorded | None:
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            return None
+        query = f"tags.`{RUN_TAG}` = '{entry.run_id}' and attributes.status = 'FINISHED'"
+        for run in client.search_runs([experiment.experiment_id], query, max_results=1):
+            version = run.data.tags.get("bellwether.version")
+            if version:
+                return Recorded(run.info.run_id, version, self._run_link(run))
+        return None
+
+    def _log(self, client: MlflowClient, entry: Record) -> Recorded:
+        import mlflow
+
+        mlflow.set_experiment(EXPERIMENT)
+        with mlflow.start_run(run_name=entry.name, tags={**entry.tags, RUN_TAG: entry.run_id}) as run:
+            mlflow.log_params(dict(entry.params))
+            mlflow.log_metrics(dict(entry.metrics))
+            self._log_windows(entry)
+            _log_data(entry.data)
+            _log_files(entry)
+            version = _register(entry)
+            client.set_tag(run.info.run_id, "bellwether.version", version)
+            for key, value in entry.tags.items():
+                client.set_model_version_tag(entry.family, version, key, value)
+            client.update_model_version(entry.family, version, description=entry.card)
+        return Recorded(run.info.run_id, version, self._run_link(run))
+
+    def _log_windows(self, entry: Record) -> None:
+        import mlflow
+
+        for name, metrics in entry.windows.items():
+            with mlflow.start_run(run_name=name, nested=True, tags={"bellwether.window": name}):
+                mlflow.log_metrics(dict(metrics))
+
+    def _run_link(self, run: Any) -> str:
+        return f"{self.url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
+    @contextmanager
+    def _reachable(self) -> Iterator[MlflowClient]:
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        mlflow.set_tracking_uri(self.url)
+        try:
+            yield mlflow.MlflowClient()
+        except MlflowException as error:
+            if "Max retries exceeded" not in str(error) and "Connection" not in str(error):
+                raise
+            raise self._away(error) from error
+        except ConnectionError as error:
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> SeamUnavailable:
+        return SeamUnavailable(
+            "MLflow cannot be reached",
+            found=str(error).splitlines()[0][:200],
+            expected=f"a server at {self.url}",
+            next_step="start it (`make up`), or set BELLWETHER_MLFLOW_URL",
+        )
+
+
+def _log_data(inputs: Sequence[DataInput]) -> None:
+    import mlflow
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    for item in inputs:
+        dataset = MetaDataset(HTTPDatasetSource(item.source), name=item.name, digest=item.digest[:32])
+        mlflow.log_input(dataset, context="training", tags={"rows": str(item.rows), "dvc": item.digest})
+
+
+def _log_files(entry: Record) -> None:
+    import matplotlib
+    import mlflow
+
+    matplotlib.use("Agg")
+    mlflow.log_text(entry.card, "model_card.md")
+    for name, make in entry.figures.items():
+        mlflow.log_figure(make(), f"plots/{name}.png")
+    for target, path in entry.files.items():
+        mlflow.log_artifacts(str(path), target) if path.is_dir() else mlflow.log_artifact(str(path), target)
+
+
+def _register(entry: Record) -> str:
+    import mlflow
+    from mlflow.models import infer_signature
+
+    example = entry.example.to_pandas()
+    signature = infer_signature(example, entry.predictions.to_pandas(), params={"as_of": entry.tags["as_of"]})
+    logged = mlflow.pyfunc.log_model(
+        name="model",
+        loader_module="ml.families.pyfunc",
+        data_path=str(entry.model),
+        signature=signature,
+        input_example=example,
+        pip_requirements=[f"{name}=={installed(_distribution(name))}" for name in _SERVING],
+        registered_model_name=entry.family,
+    )
+    return str(logged.registered_model_version)
+
+
+def _distribution(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError
+
+    if name != "xgboost":
+        return name
+    try:
+        installed("xgboost-cpu")
+    except PackageNotFoundError:
+        return name
+    return "xgboost-cpu"
+
+
+def _data_folder(folder: Path) -> Path:
+    for found in folder.rglob("model.json"):
+        return found.parent
+    raise UsageError(
+        f"{folder} holds no Bellwether model", found=json.dumps([p.name for p in folder.iterdir()])
+    )

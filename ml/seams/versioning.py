@@ -1,0 +1,157 @@
+"""DVC: runs one stage in a workspace, and moves data between workspaces, the shared cache and the remote."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ml.errors import BellwetherError, SeamUnavailable, from_json
+
+log = logging.getLogger(__name__)
+_TAIL = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where data lives: the shared cache, the remote, and DVC's own scratch space (kept private, it holds pickles)."""
+
+    cache: Path
+    remote: str
+    site: Path
+
+
+def configure(folder: Path, store: Store) -> None:
+    """Make `folder` a DVC workspace without SCM over `store`."""
+    config = configparser.ConfigParser()
+    config["core"] = {
+        "no_scm": "true",
+        "analytics": "false",
+        "check_update": "false",
+        "remote": "store",
+        "site_cache_dir": str(store.site),
+    }
+    config["cache"] = {"dir": str(store.cache), "type": '"reflink,hardlink,copy"'}
+    config['remote "store"'] = {"url": store.remote}
+    text = io.StringIO()
+    config.write(text)
+    (folder / ".dvc").mkdir(parents=True, exist_ok=True)
+    (folder / ".dvc" / "config").write_text(text.getvalue())
+    for private in (store.cache, store.site):
+        private.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def repro(folder: Path, stage: str, *, force: bool = False) -> None:
+    """Run one stage of the workspace `folder` if anything that it depends on changed.
+
+    The stage's own error is raised again, with its class; any other failure is a BellwetherError with the last lines.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        error_file = Path(scratch) / "error.json"
+        arguments = ["repro", "--single-item", *(["--force"] if force else []), stage]
+        tail = _dvc(folder, arguments, {"BELLWETHER_ERROR_FILE": str(error_file)})
+        if tail is None:
+            return
+        if error_file.exists():
+            raise from_json(error_file.read_text())
+    raise BellwetherError(
+        f"stage {stage} failed in {folder}", found="\n".join(tail), next_step="read the log above"
+    )
+
+
+def add(folder: Path, path: str) -> str:
+    """Put `path` (relative to the workspace) under DVC; returns the text of its .dvc file."""
+    _required(folder, ["add", "--quiet", path], "cannot add to the data cache")
+    return (folder / f"{path}.dvc").read_text()
+
+
+def pull(folder: Path, targets: Sequence[str]) -> None:
+    """Bring `targets` (outputs or .dvc files) into the workspace from the cache, or else from the remote."""
+    if targets:
+        _required(folder, ["pull", *targets], "data is neither in the cache nor in the remote")
+
+
+def push(folder: Path, targets: Sequence[str] = ()) -> None:
+    """Send outputs (all that the lock names, or only `targets`) from the cache to the remote."""
+    _required(folder, ["push", *targets], "the data remote does not take data")
+
+
+def read_lock(folder: Path) -> dict[str, Any]:
+    """The stages of dvc.lock by name (empty before the first stage ran)."""
+    path = folder / "dvc.lock"
+    return parse_lock(path.read_text()) if path.exists() else {}
+
+
+def parse_lock(text: str) -> dict[str, Any]:
+    """The stages of a dvc.lock given as text."""
+    stages: dict[str, Any] = yaml.safe_load(text)["stages"]
+    return stages
+
+
+def write_lock(folder: Path, stages: Mapping[str, Any]) -> None:
+    """Write a dvc.lock that holds `stages`."""
+    text = yaml.safe_dump({"schema": "2.0", "stages": dict(stages)}, sort_keys=False)
+    (folder / "dvc.lock").write_text(text)
+
+
+def digest_of(lock: Mapping[str, Any], stage: str, path: str) -> str:
+    """The content digest that a lock's stage gives to its output `path`."""
+    for out in lock[stage]["outs"]:
+        if out["path"] == path:
+            return str(out["md5"])
+    raise KeyError(f"{path} is not an output of {stage}")
+
+
+def pointer(path: str, digest: str) -> str:
+    """Text of a .dvc file that names a folder by its digest (as in dvc.lock)."""
+    return str(yaml.safe_dump({"outs": [{"md5": digest, "hash": "md5", "path": path}]}))
+
+
+def _required(folder: Path, arguments: Sequence[str], what: str) -> None:
+    tail = _dvc(folder, arguments, {})
+    if tail is not None:
+        raise SeamUnavailable(
+            what,
+            found="\n".join(tail[-6:]),
+            expected="the DVC remote of BELLWETHER_REMOTE_URL, and room on its disk",
+            next_step=f"try `dvc {' '.join(arguments)}` in {folder}",
+        )
+
+
+def _dvc(folder: Path, arguments: Sequence[str], extra: Mapping[str, str]) -> list[str] | None:
+    """Run dvc, passing its output on to the log; None on success, else the last lines."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    tail: deque[str] = deque(maxlen=_TAIL)
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=_environment(extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.info("%s", line.rstrip())
+            tail.append(line.rstrip())
+    return None if process.returncode == 0 else list(tail)
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The child's environment: this interpreter first on PATH, the workspace's code instead of ours, no telemetry."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
+    fixed = {"PATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "DO_NOT_TRACK": "1"}
+    return {**inherited, **fixed, **extra}
