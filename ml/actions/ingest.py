@@ -34,17 +34,18 @@ class IngestRun:
     families_off: tuple[str, ...]
 
 
-def open_ingest(run_id: str, as_of: date | None = None) -> IngestRun:
+def open_ingest(run_id: str, as_of: date | None = None, *, only: Sequence[str] = ()) -> IngestRun:
     """Open (or find again) the ingest `run_id`.
 
-    `as_of` None means: the day after the newest order line, but never later than today.
+    `as_of` None means: the day after the newest order line, but never later than today. `only`: no other tables than
+    these (and those that their keys refer to).
     Raises DataRejected if the warehouse has no table that any family could use.
     """
     at = settings()
     params = load_params(at.project / "params.yaml")
     with connect(at.warehouse) as warehouse:
         there = warehouse.tables()
-        tables, absent = _split(params, there)
+        tables, absent = _split(params, there, only)
         off = _families_off(params, absent)
         if not tables:
             raise _nothing_to_read(at.warehouse, sorted(there))
@@ -69,11 +70,14 @@ def day_after_newest(warehouse: Warehouse, tables: Sequence[str]) -> date:
     return max(day for day, rows in counts.items() if rows >= usual) + timedelta(days=1)
 
 
-def _split(params: Params, there: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _split(params: Params, there: set[str], only: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    wanted = {*only, *(params.tables[name].checked_against for name in only)} or set(params.tables)
     usable = [
-        name for name, table in params.tables.items() if name in there and table.checked_against in there
+        name
+        for name, table in params.tables.items()
+        if name in wanted and name in there and table.checked_against in there
     ]
-    return tuple(usable), tuple(name for name in params.tables if name not in usable)
+    return tuple(usable), tuple(name for name in params.tables if name in wanted and name not in usable)
 
 
 def _families_off(params: Params, absent: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,79 @@
+"""The whole loop for one family without Airflow: ingest, retrain, publish, one step after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from ml import workspace
+from ml.actions.ingest import open_ingest, seal
+from ml.actions.publish import Published, publish
+from ml.actions.record import record
+from ml.actions.retrain import STAGES, approve, open_retrain, promote, stage_name, verdict_of
+from ml.config import load_params, settings
+from ml.errors import UsageError
+from ml.families import family as family_of
+from ml.seams.ledger import migrate
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a loop ended."""
+
+    family: str
+    as_of: date
+    version: str
+    promoted: bool
+    verdict: dict[str, Any]
+    mlflow: str
+    published: Published | None = field(default=None)
+
+
+def run_loop(
+    family: str, as_of: date | None, *, overrides: dict[str, Any] | None = None, step: Step = lambda _text: None
+) -> Outcome:
+    """Run everything for one family; `step` is told what begins. The champion stays unless the gate approves."""
+    at = settings()
+    known = load_params(at.project / "params.yaml")
+    if family not in known.families:
+        raise UsageError(f"no family {family!r} in params.yaml", found=", ".join(known.families))
+    migrate(at.ledger)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    day = _ingest(family, as_of, stamp, step)
+    return _retrain(family, day, stamp, overrides or {}, step)
+
+
+def _ingest(family: str, as_of: date | None, stamp: str, step: Step) -> date:
+    step("open the warehouse")
+    run = open_ingest(f"ingest-{stamp}", as_of, only=family_of(family).tables)
+    for table in run.tables:
+        step(f"snapshot {table} as of {run.as_of}")
+        workspace.run_stage(run.run_id, f"snapshot@{table}", force=True)
+    for table in run.tables:
+        step(f"validate {table}")
+        workspace.run_stage(run.run_id, f"validate@{table}")
+    step("seal the validated tables")
+    seal(run.run_id)
+    return run.as_of
+
+
+def _retrain(family: str, as_of: date, stamp: str, overrides: dict[str, Any], step: Step) -> Outcome:
+    run_id = f"{family}-{stamp}"
+    open_retrain(family, run_id, as_of, overrides=overrides)
+    for stage in STAGES:
+        step(f"{stage} {family}")
+        workspace.run_stage(run_id, stage_name(stage, family))
+    step("record in MLflow")
+    recorded = record(run_id)
+    promoted = approve(run_id)
+    published = None
+    if promoted:
+        step("promote")
+        promote(run_id)
+        step("publish")
+        published = publish(family, f"publish-{run_id}")
+    return Outcome(family, as_of, recorded.version, promoted, verdict_of(run_id), recorded.url, published)

@@ -1,0 +1,88 @@
+"""Score contract tables given as Parquet with a registered version: no warehouse, no Airflow."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.config import load_params, settings
+from ml.contracts import TABLES
+from ml.contracts.base import arrow_schema
+from ml.errors import UsageError
+from ml.families import family as family_of
+from ml.seams.engine import open_engine
+from ml.seams.ledger import Ledger
+from ml.seams.tables import read_folder
+from ml.seams.tracking import CHAMPION, Tracking
+from ml.stages.family_params import params_of
+
+_SPEC = re.compile(r"(?P<family>[a-z][a-z0-9_]*)(?:@(?P<alias>[\w-]+)|:(?P<version>\d+))?")
+
+
+def score(spec: str, tables: Path, as_of: date, out: Path) -> int:
+    """Write the predictions of `family[@alias|:version]` for the tables in a folder; returns the number of rows.
+
+    Rows at or after `as_of` (plans apart) are not looked at. Raises UsageError for an unknown version, DataRejected
+    for tables that break their contract.
+    """
+    family, version = resolve(spec)
+    at = settings()
+    params = load_params(at.project / "params.yaml")
+    record = family_of(family)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _lay_out(record.tables, tables, as_of, folder)
+        with open_engine(params.features, folder / "scratch") as engine:
+            opened = {name: engine.table(name, folder / name) for name in record.tables}
+            engine.write(record.features(opened, as_of, params_of(record, params)), folder / "matrix", record.key)
+            matrix = engine.table("matrix", folder / "matrix")
+            model = record.load(Tracking(at.mlflow).download(family, version) / "final")
+            predictions = record.score(model, matrix, as_of)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(predictions, out)
+    return int(predictions.num_rows)
+
+
+def resolve(spec: str) -> tuple[str, str]:
+    """Family and version of `family`, `family@alias` or `family:version`; no suffix means the champion."""
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise UsageError(f"cannot read {spec!r}", expected="FAMILY, FAMILY@alias or FAMILY:version")
+    family, at = match["family"], settings()
+    if match["version"]:
+        return family, match["version"]
+    alias = match["alias"] or CHAMPION
+    version = _champion(family) if alias == CHAMPION else Tracking(at.mlflow).version_of(family, alias)
+    if version is None:
+        raise UsageError(
+            f"{family} has no version @{alias}",
+            expected=f"a registered version in {at.mlflow}",
+            next_step=f"`bellwether run {family}`, or name one: {family}:1",
+        )
+    return family, version
+
+
+def _champion(family: str) -> str | None:
+    at = settings()
+    champion = Ledger(at.ledger).champion(family)
+    return champion.version if champion else Tracking(at.mlflow).version_of(family)
+
+
+def _lay_out(names: tuple[str, ...], source: Path, as_of: date, target: Path) -> None:
+    given = read_folder(source, as_of)
+    missing = [name for name in names if name not in given and name not in ("promotions", "events")]
+    if missing:
+        raise UsageError(
+            f"{source} has no table {', '.join(missing)}",
+            found=", ".join(sorted(given)) or "nothing",
+            expected="one Parquet file a table: " + ", ".join(f"{name}.parquet" for name in names),
+        )
+    for name in names:
+        rows: pa.Table = given.get(name, arrow_schema(TABLES[name]).empty_table())
+        (target / name).mkdir()
+        pq.write_table(rows, target / name / "part-000.parquet")
