@@ -1,0 +1,27 @@
+"""One independent random stream per concern and per day: what is drawn never depends on how work is cut up."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from numpy.random import SFC64, Generator, SeedSequence
+
+
+class Stream(IntEnum):
+    """Which part of the world draws; numbers are never reused, so a new part changes no old one."""
+
+    CATALOGUE = 0
+    TEXT = 1
+    PRICES = 2
+    DRIFT = 3
+    AFFINITY = 4
+    EVENTS = 5
+    PROMOTIONS = 6
+    DEMAND = 7
+    ORDERS = 8
+    DIRT = 9
+
+
+def generator(seed: int, stream: Stream, *index: int) -> Generator:
+    """The generator of one stream, or of one numbered part of it (a day, a month)."""
+    return Generator(SFC64(SeedSequence(seed, spawn_key=(int(stream), *index))))

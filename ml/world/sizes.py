@@ -1,0 +1,57 @@
+"""How large a world is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from ml.errors import UsageError
+
+CAPACITY = 1.5  # a world can be continued to this many times its nominal days
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Products on sale and order lines written over the nominal `days`, and how many people buy."""
+
+    products: int
+    days: int
+    lines: int
+    customers: int
+
+    @property
+    def capacity_days(self) -> int:
+        """Days that the catalogue, its prices and its drift are drawn for."""
+        return int(self.days * CAPACITY)
+
+
+_LARGE = Size(products=20_000, days=1_096, lines=100_000_000, customers=1_000_000)
+
+SIZES: Mapping[str, Size] = MappingProxyType(
+    {
+        "small": Size(products=300, days=820, lines=200_000, customers=4_000),
+        "medium": Size(products=3_000, days=820, lines=4_000_000, customers=60_000),
+        "large": _LARGE,
+        "1m": Size(products=1_000, days=820, lines=1_000_000, customers=15_000),
+        "10m": Size(products=5_000, days=820, lines=10_000_000, customers=150_000),
+        "100m": _LARGE,
+    }
+)
+
+
+def sized(name: str, lines: int | None = None) -> Size:
+    """The size of that name, with another number of order lines where one is given."""
+    if name not in SIZES:
+        near = difflib.get_close_matches(name, SIZES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one of them"
+        raise UsageError("unknown size of the world", found=name, expected=", ".join(SIZES), next_step=hint)
+    size = SIZES[name]
+    return size if lines is None else replace(size, lines=_positive(lines))
+
+
+def _positive(lines: int) -> int:
+    if lines < 1:
+        raise UsageError("a world needs order lines", found=lines, expected="at least 1")
+    return lines
