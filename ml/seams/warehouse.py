@@ -6,6 +6,7 @@ PostgreSQL goes through ADBC, DuckDB natively, everything else through a SQLAlch
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -91,6 +92,17 @@ class Warehouse:
         rows = _earlier(contract, until, conform(contract, raw))
         return pa.RecordBatchReader.from_batches(nullable_schema(contract), rows)
 
+    def rows_by_day(self, contract: Table, before: date) -> dict[date, int]:
+        """How many rows have their event time on each day before `before`; reads that one column."""
+        when = event_time(contract)
+        if when is None:
+            return {}
+        counts: Counter[date] = Counter()
+        for batch in self._driver.scan(contract, [when], datetime.combine(before, time())):
+            days = pc.value_counts(batch.column(when).cast(pa.timestamp("us")).cast(pa.date32(), safe=False))
+            counts.update({item["values"]: item["counts"] for item in days.to_pylist() if item["values"]})
+        return {day: count for day, count in sorted(counts.items()) if day < before}
+
     def write(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Replace a contract table by these rows: all of them, or on any error none."""
         contract = TABLES[name]
@@ -161,7 +173,7 @@ def _earlier(
 
 
 def _no_table(name: str, known: set[str], address: str) -> DataRejected:
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     listed = ", ".join(sorted(known)[:20]) or "no table at all"
     return DataRejected(
         f"table {name} is missing in the warehouse {address}",

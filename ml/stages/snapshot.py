@@ -121,7 +121,8 @@ def _spool(folder: Path, params: SnapshotParams) -> Iterator[duckdb.DuckDBPyConn
 
 
 def _require_rows(spool: duckdb.DuckDBPyConnection, contract: Table, params: Params, address: str) -> None:
-    if _one(spool, f"SELECT count(*) FROM {SPOOL}")[0]:
+    """Only a plan (promotions, events) may be empty: then nothing is planned."""
+    if contract.info["known_ahead"] or _one(spool, f"SELECT count(*) FROM {SPOOL}")[0]:
         return
     raise DataRejected(
         f"table {contract.name} in {address} has no rows known before {params.as_of}",
@@ -139,7 +140,7 @@ def _months(spool: duckdb.DuckDBPyConnection, contract: Table) -> list[str | Non
     rows = spool.execute(
         f"SELECT DISTINCT strftime({quoted(when)}, '%Y-%m') AS m FROM {SPOOL} ORDER BY m NULLS FIRST"
     )
-    return [month for (month,) in rows.fetchall()]
+    return [month for (month,) in rows.fetchall()] or [None]
 
 
 def _write_month(
@@ -170,17 +171,18 @@ def _in_month(contract: Table, month: str | None) -> str:
 
 
 def _row_groups(batches: pa.RecordBatchReader, rows_per_shard: int) -> Iterator[pa.Table]:
-    """Cut batches anew so that each piece is one whole row group: full, or the last of its shard."""
-    waiting, in_shard = [], 0
+    """Cut batches anew so that each piece is one whole row group: full, or the last of its shard.
+
+    Without rows there is one empty piece, so that there always is a shard with the schema.
+    """
+    waiting, written = batches.schema.empty_table(), 0
     for batch in batches:
-        waiting.append(batch)
-        while sum(b.num_rows for b in waiting) >= (wanted := min(ROW_GROUP, rows_per_shard - in_shard)):
-            joined = pa.Table.from_batches(waiting)
-            yield joined.slice(0, wanted).combine_chunks()
-            waiting = joined.slice(wanted).to_batches()
-            in_shard = (in_shard + wanted) % rows_per_shard
-    if waiting:
-        yield pa.Table.from_batches(waiting).combine_chunks()
+        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+        while waiting.num_rows >= (wanted := min(ROW_GROUP, rows_per_shard - written % rows_per_shard)):
+            yield waiting.slice(0, wanted).combine_chunks()
+            waiting, written = waiting.slice(wanted), written + wanted
+    if waiting.num_rows or not written:
+        yield waiting.combine_chunks()
 
 
 def _write_shards(

@@ -241,7 +241,7 @@ def test_a_wrong_type_names_column_and_both_types(warehouse: Warehouse, url: str
 
 def test_an_empty_table_is_rejected(warehouse: Warehouse, tmp_path: Path) -> None:
     warehouse.write("order_lines", lines().slice(0, 0))
-    with pytest.raises(DataRejected, match="table order_lines in .* has no rows known before 2024-03-01"):
+    with pytest.raises(DataRejected, match=r"table order_lines in .* has no rows known before 2024-03-01"):
         snapshot_bytes(warehouse, tmp_path / "snapshot")
 
 
@@ -317,9 +317,12 @@ def test_text_that_is_not_utf8_is_counted_and_shown_postgresql(server: str) -> N
 
 
 def test_a_server_that_is_away_is_named_without_its_password() -> None:
-    with connect("postgresql://me:secret@127.0.0.1:1/shop") as warehouse, pytest.raises(
-        SeamUnavailable, match=r"PostgreSQL at postgresql://me:\*\*\*@127.0.0.1:1/shop"
-    ) as caught:
+    with (
+        connect("postgresql://me:secret@127.0.0.1:1/shop") as warehouse,
+        pytest.raises(
+            SeamUnavailable, match=r"PostgreSQL at postgresql://me:\*\*\*@127.0.0.1:1/shop"
+        ) as caught,
+    ):
         warehouse.tables()
     assert "secret" not in str(caught.value)
 
