@@ -65,6 +65,4 @@ def write_environment(home: Path, addresses: Mapping[str, str]) -> None:
 
 def settings_of(settings: Settings) -> Settings:
     """The settings as they are once `platform.env` is there: a variable that the user set still wins."""
-    return Settings(  # type: ignore[call-arg]
-        _env_file=environment_file(settings.home), home=settings.home, project=settings.project
-    )
+    return Settings(_env_file=environment_file(settings.home), home=settings.home, project=settings.project)

@@ -15,13 +15,13 @@ from ml.platform.state import Started
 
 Check = Callable[[], bool]
 
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def get(url: str, timeout: float = 5.0) -> bytes | None:
     """The body of a page of this machine (never through a proxy); None where nothing good answers."""
     try:
-        with _direct.open(url, timeout=timeout) as response:
+        with direct.open(url, timeout=timeout) as response:
             return bytes(response.read())
     except (urllib.error.URLError, OSError, ValueError):
         return None
