@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,21 +53,26 @@ def digest(files: Mapping[str, bytes]) -> str:
 
 
 def _check_replaceable(link: Path, versions: Path) -> None:
-    if link.is_symlink():
-        target = link.parent / link.readlink()
-        if target.parent.resolve() == versions:
-            return
-        found = f"a link to {target}"
-    elif link.exists():
-        found = "a folder" if link.is_dir() else "a file"
-    else:
-        return
-    raise UsageError(
-        f"{link} is in the way of the site",
-        found=found,
-        expected=f"nothing, or a link into {versions.name}/",
-        next_step="move it away, or publish to another folder",
-    )
+    found = _in_the_way(link, versions)
+    if found:
+        raise UsageError(
+            f"{link} is in the way of the site",
+            found=found,
+            expected=f"nothing, or a link into {versions.name}/",
+            next_step="move it away, or publish to another folder",
+        )
+
+
+def _in_the_way(link: Path, versions: Path) -> str:
+    """What stands at `link` and is not ours; looked at once, because another writer may be at work."""
+    try:
+        mode = link.lstat().st_mode
+    except FileNotFoundError:
+        return ""
+    if not stat.S_ISLNK(mode):
+        return "a folder" if stat.S_ISDIR(mode) else "a file"
+    target = link.parent / link.readlink()
+    return "" if target.parent.resolve() == versions else f"a link to {target}"
 
 
 @contextmanager

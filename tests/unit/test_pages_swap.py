@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -105,23 +106,31 @@ def test_a_dangling_link_of_ours_is_mended(tmp_path: Path) -> None:
     assert (folder / "page.html").is_file()
 
 
-def test_a_reader_never_sees_half_of_a_site(tmp_path: Path) -> None:
-    folder, texts = tmp_path / "site", "abcdefgh"
-    whole = {content for text in texts for content in site(text).values()}
+READER = """
+import sys, pathlib
+page, stop = map(pathlib.Path, sys.argv[1:])
+print("reading", flush=True)
+seen = set()
+while not stop.exists():
+    seen.add(page.read_bytes().decode())
+print(*sorted(seen))
+"""
+
+
+def test_a_reader_never_sees_half_of_a_site_nor_none(tmp_path: Path) -> None:
+    folder, stop = tmp_path / "site", tmp_path / "stop"
     swap_in(site("a"), "a", folder)
-    done, seen = threading.Event(), []
-
-    def read() -> None:
-        while not done.is_set():
-            seen.append((folder / "page.html").read_bytes())
-
-    with ThreadPoolExecutor(1) as pool:
-        reader = pool.submit(read)
-        for text in texts * 5:
+    command = [sys.executable, "-c", READER, str(folder / "page.html"), str(stop)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reading\n"
+        for text in "bca" * 400:
             swap_in(site(text), text, folder)
-        done.set()
-        reader.result()
-    assert set(seen) <= whole
+        stop.touch()
+        seen = reader.stdout.read().split()
+    assert reader.returncode == 0
+    assert set(seen) <= {text * 50 for text in "abc"}
+    assert len(seen) > 1
 
 
 def test_writers_of_one_folder_wait_for_each_other(tmp_path: Path) -> None:
