@@ -1,0 +1,69 @@
+"""Retrain a family on the newest sealed tables, and promote the new version if it is better beyond doubt.
+
+A version that loses the gate is recorded all the same; its promotion is skipped and the champion in service stays.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, AssetAll, BaseOperator, chain
+
+from plugins import dag_params
+from plugins.assets import champion_asset, table_asset
+from plugins.pipeline import Pipeline, load_pipeline
+from plugins.stage_tasks import (
+    DEFAULTS,
+    OPEN,
+    RECORD,
+    ApproveTask,
+    OpenRetrain,
+    PromoteTask,
+    RecordTask,
+    StageTask,
+)
+
+
+def retrain(pipeline: Pipeline, family: str) -> DAG:
+    """The DAG `retrain_<family>`: open -> the family's stages -> record -> approve -> promote."""
+    tables = pipeline.tables_of(family)
+    with DAG(
+        dag_id=f"retrain_{family}",
+        description=f"A new version of {family}, judged against the champion",
+        doc_md=f"{__doc__}\nReads: {', '.join(tables)}.",
+        schedule=AssetAll(*(table_asset(table) for table in tables)),
+        start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args=DEFAULTS,
+        tags=["bellwether", "retrain", family],
+        params={
+            "as_of": dag_params.as_of(
+                "the tables that were announced, or, by hand, the newest sealed tables"
+            ),
+            "force": dag_params.force(
+                "Go on even where the same data, code and parameters were judged before."
+            ),
+        },
+    ) as dag:
+        chain(
+            OpenRetrain(task_id=OPEN, family=family),
+            *(StageTask(task_id=stage.kind, stage=stage) for stage in pipeline.by_family[family]),
+            RecordTask(task_id=RECORD),
+            approve(family, pipeline.families[family].approval),
+            PromoteTask(task_id="promote", outlets=[champion_asset(family)]),
+        )
+    return dag
+
+
+def approve(family: str, policy: str) -> BaseOperator:
+    """The task `approve` under the family's policy."""
+    if policy == "auto":
+        return ApproveTask(task_id="approve")
+    from plugins.approval import AskPerson
+
+    return AskPerson(task_id="approve", family=family, execution_timeout=None)
+
+
+pipeline = load_pipeline()
+for name in pipeline.families:
+    retrain(pipeline, name)

@@ -1,0 +1,21 @@
+"""Parameters of the DAGs, as the form of a manual run shows them."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+
+def as_of(unset: str) -> Param:
+    """A day, or nothing; `unset` says what nothing means."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="As of",
+        description=f"Only what happened before 00:00 UTC of this day is known. Empty: {unset}.",
+    )
+
+
+def force(meaning: str) -> Param:
+    """A switch."""
+    return Param(False, type="boolean", title="Force", description=meaning)

@@ -1,0 +1,129 @@
+"""Pages in a browser, read only, behind Airflow's login: Data Docs of runs, landing pages, and a list of both.
+
+    /                                   the latest runs and the published sites
+    /runs/<run>/docs/<table>/<file>     $BELLWETHER_HOME/runs/<run>/data/validation/<table>/docs/<file>
+    /reports/<file>                     $BELLWETHER_HOME/reports/<file>
+
+What is served was made from other people's data: no page may run a script or ask another server for anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from fastapi import Depends, FastAPI, HTTPException, params
+from fastapi.responses import FileResponse, HTMLResponse
+
+from ml.config import settings
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SERVED = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".svg": "image/svg+xml",
+    ".ico": "image/x-icon",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".ttf": "font/ttf",
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+_LATEST = 20
+
+
+def application() -> FastAPI:
+    """The application that Airflow's API server mounts; every page needs Airflow's login."""
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+    from airflow.api_fastapi.core_api.security import requires_access_view
+
+    return pages([Depends(requires_access_view(AccessView.WEBSITE))])
+
+
+def pages(dependencies: Sequence[params.Depends]) -> FastAPI:
+    """The application behind `dependencies`."""
+    app = FastAPI(
+        title="Bellwether", dependencies=dependencies, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.get("/", response_class=HTMLResponse)(index)
+    app.get("/runs/{run}/docs/{table}/{path:path}")(docs)
+    app.get("/reports/{path:path}")(reports)
+    return app
+
+
+def index() -> HTMLResponse:
+    """The latest runs with their Data Docs, and the published sites."""
+    at = settings()
+    body = _page(_list(_sites(at.reports)), _list(_runs(at.runs)))
+    return HTMLResponse(body, headers=_HEADERS)
+
+
+def docs(run: str, table: str, path: str) -> FileResponse:
+    """A file of a table's Data Docs."""
+    if not (_NAME.fullmatch(run) and _NAME.fullmatch(table)):
+        raise HTTPException(404)
+    return _file(settings().runs / run / "data/validation" / table / "docs", path)
+
+
+def reports(path: str) -> FileResponse:
+    """A file of the published sites."""
+    return _file(settings().reports, path)
+
+
+def _file(folder: Path, path: str) -> FileResponse:
+    """The file at `path` below `folder`, links followed, if it lies there and is of a kind that is served."""
+    root = folder.resolve()
+    try:
+        target = (root / path).resolve()
+        if target.is_dir():
+            target /= "index.html"
+        served = target.is_relative_to(root) and target.is_file()
+    except (OSError, ValueError):
+        served = False
+    if not served or target.suffix not in _SERVED:
+        raise HTTPException(404, "no such page")
+    return FileResponse(target, media_type=_SERVED[target.suffix], headers=_HEADERS)
+
+
+def _sites(folder: Path) -> Iterator[str]:
+    for page in sorted(folder.glob("collections/*/index.html")):
+        family = page.parent.name
+        if _NAME.fullmatch(family) and page.parent.is_symlink():
+            yield _anchor(f"reports/collections/{family}/index.html", f"Collections of {family}")
+
+
+def _runs(folder: Path) -> Iterator[str]:
+    runs = [path for path in folder.glob("*") if _NAME.fullmatch(path.name) and path.is_dir()]
+    for run in sorted(runs, key=lambda path: path.stat().st_mtime_ns, reverse=True)[:_LATEST]:
+        tables = sorted(path.parent.parent.name for path in run.glob("data/validation/*/docs/index.html"))
+        anchors = (_anchor(f"runs/{run.name}/docs/{table}/index.html", table) for table in tables)
+        yield f"{escape(run.name)} {' · '.join(anchors)}"
+
+
+def _anchor(address: str, text: str) -> str:
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(text)}</a>'
+
+
+def _list(items: Iterator[str]) -> str:
+    lines = "".join(f"<li>{item}</li>" for item in items)
+    return f"<ul>{lines}</ul>" if lines else "<p>None yet.</p>"
+
+
+def _page(sites: str, runs: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bellwether</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        "li{margin:.3rem 0}@media(prefers-color-scheme:dark){body{background:#16181d;color:#e6e6e6}a{color:#8ab4f8}}"
+        f"</style></head><body><h1>Bellwether</h1><h2>Published</h2>{sites}"
+        f"<h2>Latest runs, with their Data Docs</h2>{runs}</body></html>"
+    )
