@@ -92,6 +92,7 @@ def _check_days(days: int, size: Size) -> None:
 
 def _scale(size: Size, conditions: Conditions) -> float:
     """What brings the mean number of order lines over the size's own days to the size's number."""
+    written = 1.0 + conditions.catalogue.returned  # a purchase, and now and then the line of its return
     sampled = range(0, size.days, _VOLUME_STEP)
-    mean = np.mean([demand_on(conditions, day).lines.sum() for day in sampled])
+    mean = np.mean([demand_on(conditions, day).lines @ written for day in sampled])
     return float(size.lines / (size.days * mean))
