@@ -46,10 +46,11 @@ def register(
 
 
 def contract_table(connection: duckdb.DuckDBPyConnection, table: str, query: str) -> pa.Table:
-    """The rows of a query (same column names in any order) in the schema of a contract table."""
+    """The rows of a query in the schema of a contract table; optional columns that it lacks are null."""
     schema = arrow_schema(TABLES[table])
     rows = connection.execute(query).to_arrow_table()
-    return rows.select(schema.names).cast(schema)
+    given = [rows[f.name] if f.name in rows.column_names else pa.nulls(rows.num_rows, f.type) for f in schema]
+    return pa.table([column.cast(f.type) for column, f in zip(given, schema, strict=True)], schema=schema)
 
 
 def database() -> duckdb.DuckDBPyConnection:
