@@ -14,6 +14,7 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,10 @@ def _copy_code(project: Path, target: Path) -> None:
 
 
 def raw_params(project: Path, **overrides: Any) -> dict[str, Any]:
-    """params.yaml of the project with top-level keys replaced; checked."""
+    """params.yaml of the project with top-level keys replaced; checked. Dates are texts: DVC knows no others."""
     path = project / "params.yaml"
-    raw: dict[str, Any] = {**yaml.safe_load(path.read_text()), **overrides}
+    texts = {name: value.isoformat() if isinstance(value, date) else value for name, value in overrides.items()}
+    raw: dict[str, Any] = {**yaml.safe_load(path.read_text()), **texts}
     parse_params(raw, str(path))
     return raw
 

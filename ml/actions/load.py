@@ -63,7 +63,7 @@ def load(
     `replace` is not set.
     """
     with connect(url) as warehouse:
-        there = warehouse.tables()
+        there = _present(warehouse)
         others = sorted(there & set(TABLES))
         if others and f"bellwether_{MARKER}" not in there and not replace:
             raise UsageError(
@@ -73,7 +73,16 @@ def load(
                 next_step="set BELLWETHER_WAREHOUSE_URL to another database, or add --replace to overwrite them",
             )
         _write(warehouse, name, tables, progress or _silent)
-        warehouse.remove([table for table in others if table not in tables])
+        stale = [table for table in others if table not in tables]
+        if stale:
+            warehouse.remove(stale)
+
+
+def _present(warehouse: Warehouse) -> set[str]:
+    try:
+        return warehouse.tables()
+    except UsageError:  # a DuckDB file that is not there yet: the first write makes it
+        return set()
 
 
 def _write(warehouse: Warehouse, name: str, tables: Mapping[str, pa.Table], progress: Progress) -> None:
