@@ -1,0 +1,226 @@
+"""Seasonal collections: for each coming occasion the products that it lifts for certain, each with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import ibis
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml.families.record import Tables
+from ml.families.seasonality import explaining, rows
+from ml.families.seasonality.model import Forecast, Model, forecast
+from ml.families.seasonality.params import SeasonalityParams
+from ml.families.seasonality.scoring import forecast_rows
+from ml.families.seasonality.sheet import Sheet, Source, open_source, sheet
+
+Floats = NDArray[np.float64]
+LEAD_DAYS = 14
+HISTORY_WEEKS = 26
+_LIFT_PRIOR = 5.0
+COLLECTIONS = pa.schema(
+    [
+        ("collection_id", pa.string()), ("title", pa.string()), ("description", pa.string()),
+        ("occasion_start", pa.date32()), ("occasion_end", pa.date32()),
+    ]
+)  # fmt: skip
+_SERIES = pa.list_(pa.float64())
+ITEMS = pa.schema(
+    [
+        ("collection_id", pa.string()), ("rank", pa.int64()), ("product_id", pa.string()), ("title", pa.string()),
+        ("category", pa.string()), ("reason", pa.string()), ("lift", pa.float64()), ("lift_low", pa.float64()),
+        ("lift_high", pa.float64()), ("history_start", pa.date32()), ("history", _SERIES),
+        ("forecast_start", pa.date32()), ("forecast_mean", _SERIES), ("forecast_q10", _SERIES), ("forecast_q90", _SERIES),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """An event, or the time ahead as a whole; `category` limits it."""
+
+    identity: str
+    name: str
+    start: date
+    end: date
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the collections are made from: the sheet of the origin, its forecast, weekly history (n x HISTORY_WEEKS)."""
+
+    as_of: date
+    model: Model
+    known: Sheet
+    made: Forecast
+    history: Floats
+
+    @property
+    def usual(self) -> Floats:
+        """Units per step in the year before."""
+        selling = np.nan_to_num(rows.column(self.known.rows, "selling_days"))
+        days = np.clip(selling, 28, 364)
+        return rows.column(self.known.rows, "tamed_364") / days * self.model.step
+
+
+@dataclass(frozen=True, slots=True)
+class Lifts:
+    """Forecast over normal of each product during an occasion, with its band."""
+
+    point: Floats
+    low: Floats
+    high: Floats
+    per_week: Floats
+    usual_per_week: Floats
+
+
+def publications(
+    model: Model, matrix: ibis.Table, tables: Tables, as_of: date, params: SeasonalityParams
+) -> Mapping[str, pa.Table]:
+    """`forecasts`, `collections` and `collection_items`; a collection without a certain product is left out."""
+    outlook = look_ahead(model, matrix, as_of)
+    kept, items = [], []
+    for occasion in _occasions(tables, as_of, as_of + timedelta(days=model.horizon * model.step)):
+        chosen = list(_items(outlook, occasion, params))
+        if chosen:
+            kept.append(_collection(occasion))
+            items += chosen
+    return {
+        "forecasts": forecast_rows(outlook.known, outlook.made),
+        "collections": pa.Table.from_pylist(kept, schema=COLLECTIONS),
+        "collection_items": pa.Table.from_pylist(items, schema=ITEMS),
+    }
+
+
+def look_ahead(model: Model, matrix: ibis.Table, as_of: date) -> Outlook:
+    """Forecast from `as_of`, with the weeks before."""
+    source = open_source(matrix, as_of, model.step, model.horizon, seasoned=model.seasoned)
+    known = sheet(source, [as_of], model.space)
+    return Outlook(as_of, model, known, forecast(model, known), _weeks_before(source, known))
+
+
+def _weeks_before(source: Source, known: Sheet) -> Floats:
+    series = rows.read_series(source.matrix, source.as_of, source.step)
+    per_week = 7 // source.step
+    units = np.zeros((len(known.rows), HISTORY_WEEKS * per_week))
+    if len(series.products):
+        ids = np.asarray(known.rows.column("product_id").to_pylist(), dtype=str)
+        row = np.minimum(series.rows_of(ids.tolist()), len(series.products) - 1)
+        there = series.products[row] == ids
+        units[there] = np.nan_to_num(series.units[row[there], -units.shape[1] :])
+    return units.reshape(len(units), HISTORY_WEEKS, per_week).sum(axis=2)
+
+
+def _occasions(tables: Tables, first: date, after: date) -> Iterator[Occasion]:
+    """The events that overlap the horizon, soonest first, then the time ahead as a whole."""
+    events = tables["events"]
+    near = events.filter((events.end_day >= ibis.date(first)) & (events.start_day < ibis.date(after)))
+    found = near.select("event_id", "name", "start_day", "end_day", "category").order_by(
+        "start_day", "event_id"
+    )
+    for row in found.to_pyarrow().to_pylist():
+        yield Occasion(row["event_id"], row["name"], row["start_day"], row["end_day"], row["category"])
+    yield Occasion("rising-now", "Rising now", first, after - timedelta(days=1))
+
+
+def _collection(occasion: Occasion) -> dict[str, object]:
+    if occasion.identity == "rising-now":
+        description = "Products that will sell well above their own normal in the coming weeks."
+    else:
+        whose = f" in {occasion.category}" if occasion.category else ""
+        description = f"Products{whose} that will sell well above their own normal towards {occasion.name}."
+    return {
+        "collection_id": occasion.identity, "title": occasion.name, "description": description,
+        "occasion_start": occasion.start, "occasion_end": occasion.end,
+    }  # fmt: skip
+
+
+def lifts(outlook: Outlook, occasion: Occasion) -> Lifts:
+    """Lift of each product over the occasion and the LEAD_DAYS before it, as far as the horizon reaches."""
+    step, horizon = outlook.model.step, outlook.model.horizon
+    begin = (max(outlook.as_of, occasion.start - timedelta(days=LEAD_DAYS)) - outlook.as_of).days // step
+    end = min((occasion.end - outlook.as_of).days // step + 1, horizon)
+    begin = min(begin, end - 1)
+    total = outlook.made.mean[:, begin:end].sum(axis=1)
+    low, high = outlook.model.blend.band.around(total)
+    normal = outlook.usual * (end - begin) + _LIFT_PRIOR
+    point, lower, upper = ((some + _LIFT_PRIOR) / normal for some in (total, low, high))
+    weeks = (end - begin) * step / 7
+    return Lifts(point, lower, upper, total / weeks, outlook.usual * 7 / step)
+
+
+def _items(outlook: Outlook, occasion: Occasion, params: SeasonalityParams) -> Iterator[dict[str, object]]:
+    found = lifts(outlook, occasion)
+    chosen = _choose(outlook, occasion, found, params)
+    reasons = _drivers(outlook, chosen)
+    for rank, (number, drivers) in enumerate(zip(chosen, reasons, strict=True), start=1):
+        yield {
+            "collection_id": occasion.identity, "rank": rank, "reason": _reason(found, number, drivers),
+            "lift": float(found.point[number]), "lift_low": float(found.low[number]),
+            "lift_high": float(found.high[number]), **_about(outlook, number), **_sparkline(outlook, number),
+        }  # fmt: skip
+
+
+def _choose(outlook: Outlook, occasion: Occasion, found: Lifts, params: SeasonalityParams) -> list[int]:
+    """Certain lifts first, at most `collection_per_category` of a category."""
+    categories = outlook.known.rows.column("category").to_pylist()
+    taken: Counter[str] = Counter()
+    chosen: list[int] = []
+    for number in np.argsort(-found.low, kind="stable").tolist():
+        category = categories[number]
+        if found.low[number] <= 1 or len(chosen) == params.collection_size:
+            break
+        if occasion.category in (None, category) and taken[category] < params.collection_per_category:
+            taken[category] += 1
+            chosen.append(number)
+    return chosen
+
+
+def _drivers(outlook: Outlook, chosen: list[int]) -> list[list[str]]:
+    """For each chosen product the words of what raises its forecast most (at most two, each said once)."""
+    if not chosen:
+        return []
+    some = outlook.known.take(np.asarray(chosen, dtype=np.intp))
+    _, given = explaining.contributions(outlook.model, some)
+    names = list(some.level_columns)
+    out = []
+    for row in given[:, :-1]:
+        best = [explaining.words_of(names[i]) for i in np.argsort(-row, kind="stable")[:6] if row[i] > 0]
+        out.append(list(dict.fromkeys(best))[:2])
+    return out
+
+
+def _reason(found: Lifts, number: int, drivers: list[str]) -> str:
+    expected, normal = found.per_week[number], found.usual_per_week[number]
+    words = f"About {_amount(expected)} a week expected, against {_amount(normal)} normally"
+    words += f" ({found.point[number]:.1f} times, at least {found.low[number]:.1f})"
+    return f"{words}, because of {' and '.join(drivers)}." if drivers else f"{words}."
+
+
+def _amount(units: float) -> str:
+    return f"{units:.0f}" if units >= 10 else f"{units:.1f}"
+
+
+def _about(outlook: Outlook, number: int) -> dict[str, object]:
+    return {
+        name: outlook.known.rows.column(name)[number].as_py() for name in ("product_id", "title", "category")
+    }
+
+
+def _sparkline(outlook: Outlook, number: int) -> dict[str, object]:
+    """Weekly history and forecast with its band; days after the last whole week are left out."""
+    per_week = 7 // outlook.model.step
+    weeks = outlook.model.horizon // per_week
+    mean = outlook.made.mean[number, : weeks * per_week].reshape(weeks, per_week).sum(axis=1)
+    low, high = outlook.model.blend.band.around(mean)
+    return {
+        "history_start": outlook.as_of - timedelta(weeks=HISTORY_WEEKS), "history": outlook.history[number].tolist(),
+        "forecast_start": outlook.as_of, "forecast_mean": mean.tolist(), "forecast_q10": low.tolist(),
+        "forecast_q90": high.tolist(),
+    }  # fmt: skip

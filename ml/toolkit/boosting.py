@@ -1,0 +1,85 @@
+"""XGBoost as we use it: histogram trees, fixed seed and threads, UBJSON files; same inputs give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one booster is grown. `options` are passed to XGBoost as they are."""
+
+    objective: str
+    rounds: int
+    learning_rate: float = 0.05
+    depth: int = 6
+    minimum_weight: float = 20.0
+    rows: float = 0.8
+    columns: float = 0.5
+    l2: float = 5.0
+    bins: int = 128
+    seed: int = 7
+    nthread: int = 2
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters in XGBoost's own names."""
+        return {
+            "objective": self.objective, "tree_method": "hist", "eta": self.learning_rate, "max_depth": self.depth,
+            "min_child_weight": self.minimum_weight, "subsample": self.rows, "colsample_bytree": self.columns,
+            "lambda": self.l2, "seed": self.seed, "nthread": self.nthread, "verbosity": 0,
+            "max_bin": self.bins, **self.options,
+        }  # fmt: skip
+
+
+def grow(
+    recipe: Recipe,
+    names: Sequence[str],
+    rows: Floats,
+    label: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+    margin: NDArray[Any] | None = None,
+) -> xgb.Booster:
+    """Train a booster; `margin` is added to every row's raw score (an offset)."""
+    data = xgb.QuantileDMatrix(
+        rows, label=label, weight=weight, base_margin=margin, feature_names=list(names),
+        nthread=recipe.nthread, max_bin=recipe.bins,
+    )  # fmt: skip
+    return xgb.train(recipe.parameters(), data, recipe.rounds)
+
+
+def predict(
+    booster: xgb.Booster, names: Sequence[str], rows: Floats, margin: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """Predictions, one row (and, for several quantiles, one column each) per row."""
+    data = xgb.DMatrix(rows, base_margin=margin, feature_names=list(names))
+    return np.asarray(booster.predict(data), dtype=np.float64)
+
+
+def contributions(
+    booster: xgb.Booster, names: Sequence[str], rows: Floats, margin: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """Exact additive contributions to the raw score (SHAP values); the last column is the bias."""
+    data = xgb.DMatrix(rows, base_margin=margin, feature_names=list(names))
+    return np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
+
+
+def write(booster: xgb.Booster, path: Path) -> None:
+    """Save as UBJSON."""
+    booster.save_model(path.with_suffix(".ubj"))
+
+
+def read(path: Path, nthread: int = 2) -> xgb.Booster:
+    """Load what `write` saved."""
+    booster = xgb.Booster({"nthread": nthread})
+    booster.load_model(path.with_suffix(".ubj"))
+    return booster
