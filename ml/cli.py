@@ -17,6 +17,7 @@ from rich.table import Table
 
 from ml import __version__
 from ml.errors import BellwetherError, UsageError
+from ml.platform.commands import add_to
 
 app = typer.Typer(
     name="bellwether",
@@ -27,7 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
-AsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Only what happened before it.")]
+AsOf = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Only what happened before it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
 
@@ -53,17 +56,25 @@ def common(
         out.print(__version__)
         raise typer.Exit
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
+    logging.basicConfig(
+        level=level, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
+    )
 
 
 @app.command()
 def load(
     name: Annotated[str, typer.Argument(help="world, online_retail_uci, dominicks_oj or completejourney.")],
-    path: Annotated[Path | None, typer.Option(help="Folder with the original files of a public data set.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="Folder with the original files of a public data set.")
+    ] = None,
     size: Annotated[str, typer.Option(help="Of the world: small, medium or large.")] = "small",
     seed: Annotated[int, typer.Option(help="Of the world.")] = 7,
-    to: Annotated[Path | None, typer.Option(help="Write Parquet files there instead of into the warehouse.")] = None,
-    replace: Annotated[bool, typer.Option(help="Overwrite contract tables that Bellwether did not load.")] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="Write Parquet files there instead of into the warehouse.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option(help="Overwrite contract tables that Bellwether did not load.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fill the warehouse with the simulated world or a public data set.
@@ -78,10 +89,9 @@ def load(
         tables, dropped = tables_of(name, path=path, size=size, seed=seed)
     with err.status("writing"):
         if to is not None:
-            write_folder(to, tables)
+            rows = write_folder(to, tables)
         else:
-            load_into(settings().warehouse, name, tables, replace=replace)
-    rows = {table: part.num_rows for table, part in tables.items()}
+            rows = load_into(settings().warehouse, name, tables, replace=replace)
     _tell_loaded(name, rows, dict(dropped), as_json)
 
 
@@ -102,7 +112,8 @@ def run(
     family: Annotated[str, typer.Argument(help="A family of params.yaml.")],
     as_of: AsOf = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the family, for this run.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the family, for this run."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -149,9 +160,15 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
 
 @app.command()
 def score(
-    version: Annotated[str, typer.Argument(metavar="FAMILY[@alias|:version]", help="No suffix: the champion.")],
-    tables: Annotated[Path, typer.Option(help="Folder with one Parquet file (or folder) per contract table.")],
-    as_of: Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day to predict from.")],
+    version: Annotated[
+        str, typer.Argument(metavar="FAMILY[@alias|:version]", help="No suffix: the champion.")
+    ],
+    tables: Annotated[
+        Path, typer.Option(help="Folder with one Parquet file (or folder) per contract table.")
+    ],
+    as_of: Annotated[
+        datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day to predict from.")
+    ],
     out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
 ) -> None:
     """Score contract tables given as Parquet with a registered version.
@@ -167,3 +184,6 @@ def score(
 
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
+
+
+add_to(app)

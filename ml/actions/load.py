@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,44 +20,51 @@ log = logging.getLogger(__name__)
 WORLD = "world"
 MARKER = "loaded"
 _PLANS = ("promotions", "events")
+Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 Progress = Callable[[str, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What was loaded, and what the adapter left out and why."""
-
-    name: str
-    rows: Mapping[str, int]
-    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 def tables_of(
     name: str, *, path: Path | None = None, size: str = "small", seed: int = 7, end: date | None = None
-) -> tuple[dict[str, pa.Table], Mapping[str, int]]:
+) -> tuple[dict[str, Rows], Mapping[str, int]]:
     """The contract tables of the world or of a public data set, and the rows left out by reason.
 
     A source without promotions or events has these tables, empty: a plan may hold nothing.
     """
     if name == WORLD:
-        from ml.world import simulate
+        from ml.world import DEFAULT_END, readers
 
-        tables = dict(simulate(size, seed, **({"end": end} if end else {})).tables)
+        tables: dict[str, Rows] = dict(readers(size, seed, end or DEFAULT_END))
         dropped: Mapping[str, int] = {}
     else:
         from ml.sources import load as read_source
 
-        read = read_source(name, path)
+        read = read_source(name, _given(name, path))
         tables, dropped = dict(read.tables), read.dropped
     for plan in _PLANS:
         tables.setdefault(plan, arrow_schema(TABLES[plan]).empty_table())
     return tables, dropped
 
 
+def _given(name: str, path: Path | None) -> Path:
+    if path is None:
+        raise UsageError(
+            f"{name} is a public data set, read from files",
+            expected="--path DIR, the folder with its files",
+            next_step=f"see ml/sources/{name}.py for where to get them",
+        )
+    return path
+
+
 def load(
-    url: str, name: str, tables: Mapping[str, pa.Table], *, replace: bool = False, progress: Progress | None = None
-) -> None:
-    """Make the warehouse hold these contract tables and no others.
+    url: str,
+    name: str,
+    tables: Mapping[str, Rows],
+    *,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """Make the warehouse hold these contract tables and no others; returns the rows written by table.
 
     Raises UsageError, before anything is written, if it holds contract tables that Bellwether did not load and
     `replace` is not set.
@@ -72,10 +79,11 @@ def load(
                 expected="an empty warehouse, or one that `bellwether load` filled",
                 next_step="set BELLWETHER_WAREHOUSE_URL to another database, or add --replace to overwrite them",
             )
-        _write(warehouse, name, tables, progress or _silent)
+        rows = _write(warehouse, name, tables, progress or _silent)
         stale = [table for table in others if table not in tables]
         if stale:
             warehouse.remove(stale)
+        return rows
 
 
 def _present(warehouse: Warehouse) -> set[str]:
@@ -85,20 +93,44 @@ def _present(warehouse: Warehouse) -> set[str]:
         return set()
 
 
-def _write(warehouse: Warehouse, name: str, tables: Mapping[str, pa.Table], progress: Progress) -> None:
+def _write(warehouse: Warehouse, name: str, tables: Mapping[str, Rows], progress: Progress) -> dict[str, int]:
     marker = pa.table({"name": [name], "loaded_at": [datetime.now(UTC).replace(tzinfo=None)]})
     warehouse.swap({MARKER: marker})
+    written = {}
     for table, rows in tables.items():
-        warehouse.write(table, rows)
-        progress(table, rows.num_rows)
+        stream = Counted(rows)
+        warehouse.write(table, stream.reader)
+        written[table] = stream.rows
+        progress(table, stream.rows)
+    return written
+
+
+class Counted:
+    """A stream of batches that counts the rows that pass."""
+
+    def __init__(self, rows: Rows) -> None:
+        source = rows.to_reader() if isinstance(rows, pa.Table) else rows
+        self.rows = 0
+        self.reader = pa.RecordBatchReader.from_batches(source.schema, self._passing(source))
+
+    def _passing(self, source: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        for batch in source:
+            self.rows += batch.num_rows
+            yield batch
 
 
 def _silent(_table: str, _rows: int) -> None:
     """Progress for nobody."""
 
 
-def write_folder(folder: Path, tables: Mapping[str, pa.Table]) -> None:
-    """One Parquet file a table, as `bellwether score --tables` reads them."""
+def write_folder(folder: Path, tables: Mapping[str, Rows]) -> dict[str, int]:
+    """One Parquet file a table, as `bellwether score --tables` reads them; returns the rows written by table."""
     folder.mkdir(parents=True, exist_ok=True)
+    written = {}
     for name, rows in tables.items():
-        pq.write_table(rows, folder / f"{name}.parquet", compression="zstd")
+        stream = Counted(rows)
+        with pq.ParquetWriter(folder / f"{name}.parquet", stream.reader.schema, compression="zstd") as writer:
+            for batch in stream.reader:
+                writer.write_batch(batch)
+        written[name] = stream.rows
+    return written

@@ -34,7 +34,11 @@ class Outcome:
 
 
 def run_loop(
-    family: str, as_of: date | None, *, overrides: dict[str, Any] | None = None, step: Step = lambda _text: None
+    family: str,
+    as_of: date | None,
+    *,
+    overrides: dict[str, Any] | None = None,
+    step: Step = lambda _text: None,
 ) -> Outcome:
     """Run everything for one family; `step` is told what begins. The champion stays unless the gate approves."""
     at = settings()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import tempfile
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.config import load_params, settings
 from ml.contracts import TABLES
-from ml.contracts.base import arrow_schema
+from ml.contracts.base import arrow_schema, event_time
 from ml.errors import UsageError
 from ml.families import family as family_of
 from ml.seams.engine import open_engine
@@ -39,7 +40,9 @@ def score(spec: str, tables: Path, as_of: date, out: Path) -> int:
         _lay_out(record.tables, tables, as_of, folder)
         with open_engine(params.features, folder / "scratch") as engine:
             opened = {name: engine.table(name, folder / name) for name in record.tables}
-            engine.write(record.features(opened, as_of, params_of(record, params)), folder / "matrix", record.key)
+            engine.write(
+                record.features(opened, as_of, params_of(record, params)), folder / "matrix", record.key
+            )
             matrix = engine.table("matrix", folder / "matrix")
             model = record.load(Tracking(at.mlflow).download(family, version) / "final")
             predictions = record.score(model, matrix, as_of)
@@ -74,7 +77,7 @@ def _champion(family: str) -> str | None:
 
 
 def _lay_out(names: tuple[str, ...], source: Path, as_of: date, target: Path) -> None:
-    given = read_folder(source, as_of)
+    given = read_folder(source)
     missing = [name for name in names if name not in given and name not in ("promotions", "events")]
     if missing:
         raise UsageError(
@@ -83,6 +86,17 @@ def _lay_out(names: tuple[str, ...], source: Path, as_of: date, target: Path) ->
             expected="one Parquet file a table: " + ", ".join(f"{name}.parquet" for name in names),
         )
     for name in names:
-        rows: pa.Table = given.get(name, arrow_schema(TABLES[name]).empty_table())
+        rows = known_before(name, given.get(name, arrow_schema(TABLES[name]).empty_table()), as_of)
         (target / name).mkdir()
         pq.write_table(rows, target / name / "part-000.parquet")
+
+
+def known_before(name: str, rows: pa.Table, as_of: date) -> pa.Table:
+    """The rows of a contract table that a snapshot as of that day would hold (rows without a time are kept)."""
+    contract = TABLES[name]
+    when = event_time(contract)
+    if when is None:
+        return rows
+    until = datetime.combine(as_of, time()) + contract.info["known_ahead"]
+    known = pc.less(rows[when].cast(pa.timestamp("us")), pa.scalar(until, pa.timestamp("us")))
+    return rows.filter(pc.fill_null(known, True))

@@ -25,8 +25,8 @@ def fill(url: str, size: str, say: Say) -> bool:
     if _contract_tables(url):
         return False
     tables, _ = tables_of(WORLD, size=size, seed=SEED)
-    load(url, WORLD, tables)
-    rows = ", ".join(f"{table.num_rows:,} {name}" for name, table in tables.items() if table.num_rows)
+    written = load(url, WORLD, tables)
+    rows = ", ".join(f"{count:,} {name}" for name, count in written.items() if count)
     say(f"the warehouse was empty; loaded the simulated shop ({rows})")
     return True
 
