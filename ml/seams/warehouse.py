@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from types import TracebackType
@@ -114,6 +114,10 @@ class Warehouse:
     def swap(self, publications: Mapping[str, pa.Table]) -> None:
         """Replace the tables `bellwether_<name>` in one transaction; lists are stored as JSON text."""
         self._driver.swap({published(name): table for name, table in publications.items()})
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Drop these contract tables, all or none. Raises UsageError if one of them is a view."""
+        self._driver.remove([TABLES[name].name for name in names])
 
 
 def connect(url: str) -> Warehouse:

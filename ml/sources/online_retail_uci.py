@@ -115,7 +115,8 @@ def _dropped(connection: duckdb.DuckDBPyConnection) -> Mapping[str, int]:
 def _mark_undone(connection: duckdb.DuckDBPyConnection) -> None:
     query = """SELECT position, customer_id, product_id, quantity, ordered_at FROM lines
     WHERE reason IS NULL AND customer_id IS NOT NULL
-    QUALIFY min(quantity) OVER (PARTITION BY customer_id, product_id, abs(quantity)) < 0 ORDER BY ordered_at, position"""
+    QUALIFY min(quantity) OVER (PARTITION BY customer_id, product_id, abs(quantity)) < 0
+    ORDER BY ordered_at, position"""
     undone = pa.table({"undone": pa.array(_undone(connection.execute(query).fetchall()), pa.int64())})
     connection.register("undone_lines", undone)
     connection.execute(

@@ -31,7 +31,7 @@ from ml.contracts.base import event_time, sort_order
 from ml.errors import DataRejected, UsageError
 from ml.seams.conform import nullable_schema
 from ml.seams.dialects import quoted
-from ml.seams.dialects.by_duckdb import fill
+from ml.seams.dialects.by_duckdb import create_table
 from ml.seams.warehouse import Survey, Warehouse, connect
 from ml.stages import run_stage_main
 
@@ -66,9 +66,7 @@ def write_snapshot(warehouse: Warehouse, contract: Table, params: Params, folder
     """Write shards and manifest into an empty folder; the manifest is returned too."""
     survey = warehouse.survey(contract)
     with _spool(folder, params.snapshot) as spool:
-        spool.register("incoming_schema", nullable_schema(contract).empty_table())
-        spool.execute(f"CREATE TABLE {SPOOL} AS FROM incoming_schema")
-        fill(spool, SPOOL, warehouse.read(contract, params.as_of))
+        create_table(spool, SPOOL, warehouse.read(contract, params.as_of))
         _require_rows(spool, contract, params, warehouse.address)
         shards = [
             shard

@@ -41,6 +41,9 @@ class Driver(Protocol):
     def swap(self, tables: Mapping[str, pa.Table]) -> None:
         """Replace all these tables in one transaction."""
 
+    def remove(self, tables: Sequence[str]) -> None:
+        """Drop all these tables, in one transaction; a view is not ours to drop."""
+
     def close(self) -> None:
         """Let go of connections."""
 

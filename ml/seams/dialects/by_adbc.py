@@ -83,6 +83,12 @@ class PostgreSQL:
             for name, table in tables.items():
                 self._replace_rows(cursor, name, flat(table))
 
+    def remove(self, tables: Sequence[str]) -> None:
+        """Drop all these tables in one transaction."""
+        with self._transaction(", ".join(tables)) as cursor:
+            for table in tables:
+                cursor.execute(f"DROP TABLE IF EXISTS {quoted(table)}")
+
     def close(self) -> None:
         """Let go of the connection, and of scans that were not read to their end."""
         while self._scans:

@@ -129,6 +129,12 @@ class Cursor:
             for name, table in tables.items():
                 _replace(connection, name, flat(table).to_reader(BATCH_ROWS))
 
+    def remove(self, tables: Sequence[str]) -> None:
+        """Drop all these tables in one transaction."""
+        with self._told(", ".join(tables)), self._engine.begin() as connection:
+            for table in tables:
+                sa.Table(table, sa.MetaData()).drop(connection, checkfirst=True)
+
     def close(self) -> None:
         """Let go of connections."""
         self._engine.dispose()

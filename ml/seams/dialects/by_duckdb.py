@@ -14,7 +14,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import URL
 
 from ml.contracts.base import event_time
-from ml.errors import DataRejected, SeamUnavailable, UsageError
+from ml.errors import BellwetherError, DataRejected, SeamUnavailable, UsageError
 from ml.seams.dialects import LOCK_WAIT_S, flat, is_time, not_a_table, quoted, unreadable
 
 BATCH_ROWS = 122_880
@@ -22,12 +22,30 @@ LIMITS = {"threads": 2, "memory_limit": "2GB"}
 MEMORY = ":memory:"
 
 
-def fill(connection: duckdb.DuckDBPyConnection, table: str, batches: Iterable[pa.RecordBatch]) -> None:
-    """Append batches one by one, so that an error raised while they are made keeps its class."""
-    for batch in batches:
-        connection.register("incoming_batch", pa.Table.from_batches([batch]))
-        connection.execute(f"INSERT INTO {quoted(table)} FROM incoming_batch")
-        connection.unregister("incoming_batch")
+def create_table(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.RecordBatchReader) -> None:
+    """Create or replace a table from a stream; an error raised while its batches are made keeps its class."""
+    failures: list[BellwetherError] = []
+    watched = pa.RecordBatchReader.from_batches(rows.schema, _remembering(rows, failures))
+    connection.register("incoming_rows", watched)
+    try:
+        connection.execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS FROM incoming_rows")
+    except duckdb.Error:
+        if failures:
+            raise failures[0] from None
+        raise
+    finally:
+        connection.unregister("incoming_rows")
+
+
+def _remembering(
+    batches: Iterable[pa.RecordBatch], failures: list[BellwetherError]
+) -> Iterator[pa.RecordBatch]:
+    """Keep what goes wrong here: through DuckDB only its text would arrive."""
+    try:
+        yield from batches
+    except BellwetherError as error:
+        failures.append(error)
+        raise
 
 
 class DuckDB:
@@ -62,14 +80,21 @@ class DuckDB:
     def write(self, table: str, rows: pa.RecordBatchReader) -> None:
         """Replace a table in one transaction."""
         with self._writing() as connection, self._told(table):
-            self._replace(connection, table, rows)
+            create_table(connection, table, rows)
 
     def swap(self, tables: Mapping[str, pa.Table]) -> None:
         """Replace all tables in one transaction; readers wait for the file's lock or see the old ones."""
         with self._writing() as connection:
             for name, table in tables.items():
                 with self._told(name):
-                    self._replace(connection, name, flat(table).to_reader())
+                    create_table(connection, name, flat(table).to_reader())
+
+    def remove(self, tables: Sequence[str]) -> None:
+        """Drop all these tables in one transaction."""
+        with self._writing() as connection:
+            for table in tables:
+                with self._told(table):
+                    connection.execute(f"DROP TABLE IF EXISTS {quoted(table)}")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -86,13 +111,6 @@ class DuckDB:
     def _watched(self, table: str, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         with self._told(table):
             yield from reader
-
-    @staticmethod
-    def _replace(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.RecordBatchReader) -> None:
-        connection.register("incoming_schema", rows.schema.empty_table())
-        connection.execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS FROM incoming_schema")
-        connection.unregister("incoming_schema")
-        fill(connection, table, rows)
 
     def _ask(self, query: str) -> list[tuple[object, ...]]:
         rows: list[tuple[object, ...]] = self._reading().execute(query).fetchall()
