@@ -18,11 +18,12 @@ from ml.errors import BellwetherError
 from ml.seams.quality import contract as contracts
 from ml.seams.quality.predicates import broken_by, is_row_level, quoted
 from ml.seams.quality.profile import facts, profile, read_history
-from ml.seams.quality.result import Finding, QualityResult, describe, finding, skipped
+from ml.seams.quality.result import Finding, QualityResult, finding, skipped
 from ml.seams.quality.rows import FILE, NUMBER, Database, Limits, Shards, database
 from ml.seams.quality.run import Outcome, run_suite
 from ml.seams.quality.split import find_broken, rows_in, swap_in, write_parts
 from ml.seams.quality.suites import Suite, fill, read_suite
+from ml.seams.quality.words import requirement
 
 NO_HISTORY = "no snapshot of this table has been accepted before"
 
@@ -67,6 +68,7 @@ def check_table(check: TableCheck) -> QualityResult:
     suite = _filled(check)
     with database(check.limits) as opened, _explained(shards):
         _open_views(opened, check)
+        contracts.read_all_text(opened, check.contract)
         contracts.find_duplicates(opened, check.contract.name, key(check.contract))
         findings = _findings(opened, check, suite)
         result = QualityResult(check.contract.name, shards.rows, findings)
@@ -126,7 +128,7 @@ def _examples(opened: Database, check: TableCheck, outcome: Outcome) -> list[dic
 
 def _accept(opened: Database, check: TableCheck, suite: Suite, result: QualityResult) -> QualityResult:
     reasons = {
-        describe(one.expectation): broken_by(one.expectation) for one in result.findings if one.puts_aside
+        requirement(one.expectation): broken_by(one.expectation) for one in result.findings if one.puts_aside
     }
     broken = find_broken(opened, check.contract.name, reasons) if reasons else 0
     passed, quarantined = _split(opened, check, broken)
@@ -134,7 +136,7 @@ def _accept(opened: Database, check: TableCheck, suite: Suite, result: QualityRe
         result,
         passed=passed,
         quarantined=quarantined,
-        reasons={describe(one.expectation): one.unexpected for one in result.findings if one.puts_aside},
+        reasons={requirement(one.expectation): one.unexpected for one in result.findings if one.puts_aside},
     )
     described = profile(opened, check.contract, suite.meta, check.as_of)
     _write_report(check.outputs.report, done, described)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import Table
+from sqlalchemy import Table, Text
 
 from ml.contracts.base import arrow_schema, key, references
 from ml.errors import DataRejected
@@ -60,44 +60,42 @@ def _said(what: str, names: Iterable[str]) -> list[str]:
     return [f"{what}: {listed}"] if listed else []
 
 
+def read_all_text(database: Database, contract: Table) -> None:
+    """Read every text once: DuckDB refuses text that is not UTF-8, but only where it looks at it."""
+    texts = [column.name for column in contract.columns if isinstance(column.type, Text)]
+    longest = ", ".join(f"max(strlen({quoted(name)}))" for name in texts)
+    database.run(f"SELECT {longest} FROM {quoted(contract.name)}")
+
+
 def find_duplicates(database: Database, table: str, columns: tuple[str, ...]) -> None:
     """Make the table `DUPLICATES` of the keys that occur more than once (exact; 64-bit hashes first, for speed)."""
-    names = ", ".join(quoted(name) for name in columns)
-    database.run(
-        f"CREATE TABLE duplicate_hashes AS SELECT hash({names}) AS h FROM {quoted(table)} GROUP BY h HAVING count(*) > 1"
-    )
-    suspects = f"SELECT {names} FROM {quoted(table)} WHERE hash({names}) IN (SELECT h FROM duplicate_hashes)"
-    database.run(f"CREATE TABLE {DUPLICATES} AS {suspects} GROUP BY {names} HAVING count(*) > 1")
+    names, source = ", ".join(quoted(name) for name in columns), quoted(table)
+    hashes = f"SELECT hash({names}) AS h FROM {source} GROUP BY h HAVING count(*) > 1"
+    database.run(f"CREATE TABLE suspects AS {hashes}")
+    same_hash = f"SELECT {names} FROM {source} WHERE hash({names}) IN (SELECT h FROM suspects)"
+    database.run(f"CREATE TABLE {DUPLICATES} AS {same_hash} GROUP BY {names} HAVING count(*) > 1")
 
 
 def expectations_of(contract: Table, tolerated: float, checked_against: str) -> tuple[Expectation, ...]:
     """What the contract itself expects of rows: the key, required values, references to `checked_against`."""
-    mostly = 1 - tolerated
+    mostly, identity = 1 - tolerated, list(key(contract))
     required = [column.name for column in contract.columns if not column.nullable]
     targets = {name: to for name, to in references(contract).items() if to.split(".")[0] == checked_against}
+    if checked_against == contract.name:
+        targets = {}
     return (
-        _rule(
-            "expect_key_to_be_unique",
-            "which of them is right cannot be known",
-            mostly,
-            columns=list(key(contract)),
-        ),
+        _rule("expect_key_to_be_unique", "which of them is right cannot be known", mostly, columns=identity),
         *(
-            _rule("expect_column_values_to_not_be_null", "the contract asks for a value", mostly, column=name)
+            _rule("expect_column_values_to_not_be_null", "it is required", mostly, column=name)
             for name in required
         ),
-        *(
-            _rule(
-                "expect_column_values_to_refer_to",
-                "nothing is known of what it refers to",
-                mostly,
-                column=name,
-                refers_to=to,
-            )
-            for name, to in targets.items()
-            if checked_against != contract.name
-        ),
+        *(_reference(name, to, mostly) for name, to in targets.items()),
     )
+
+
+def _reference(name: str, to: str, mostly: float) -> Expectation:
+    why = "nothing is known of what it refers to"
+    return _rule("expect_column_values_to_refer_to", why, mostly, column=name, refers_to=to)
 
 
 def _rule(kind: str, why: str, mostly: float, **kwargs: object) -> Expectation:
@@ -114,7 +112,7 @@ def unreadable_text(table: str, shards: Shards) -> DataRejected | None:
                 f"table {table}: column {column} holds text that is not UTF-8",
                 found=f"{len(values):,} values in {file.name}, e.g. {', '.join(repr(value) for value in values[:3])}",
                 expected="UTF-8 text",
-                next_step="convert it in the warehouse (a wrong client encoding is the usual cause), and run the ingest again",
+                next_step="convert it in the warehouse (the usual cause is a wrong client encoding), and ingest again",
             )
     return None
 

@@ -25,13 +25,13 @@ Kwargs = Mapping[str, Any]
 Verdict = dict[str, Any]
 
 
-class BrokenRows(TableMetricProvider):
+class BrokenRows(TableMetricProvider):  # type: ignore[misc]
     """Number of rows for which a SQL condition holds; computed in the same scan as all other counts."""
 
     metric_name = "bellwether.broken_rows"
     value_keys = ("condition",)
 
-    @metric_partial(
+    @metric_partial(  # type: ignore[untyped-decorator]
         engine=SqlAlchemyExecutionEngine,
         partial_fn_type=MetricPartialFunctionTypes.AGGREGATE_FN,
         domain_type=MetricDomainTypes.TABLE,
@@ -43,13 +43,13 @@ class BrokenRows(TableMetricProvider):
         return sa.literal_column(f"count(*) FILTER (WHERE {condition})"), metric_domain_kwargs, {}
 
 
-class QueryRows(TableMetricProvider):
+class QueryRows(TableMetricProvider):  # type: ignore[misc]
     """The rows of a query that names the batch as {batch}."""
 
     metric_name = "bellwether.query_rows"
     value_keys = ("query",)
 
-    @metric_value(engine=SqlAlchemyExecutionEngine)
+    @metric_value(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
     def _sqlalchemy(
         cls, execution_engine: Any, metric_domain_kwargs: Any, metric_value_kwargs: Any, **_: Any
     ) -> list[tuple[Any, ...]]:
@@ -64,7 +64,7 @@ class QueryRows(TableMetricProvider):
         return [tuple(row) for row in rows]
 
 
-class RowRule(BatchExpectation):
+class RowRule(BatchExpectation):  # type: ignore[misc]
     """Base of rules for rows: at least a share `mostly` of the rows must not break `condition`."""
 
     condition: str = ""
@@ -129,7 +129,7 @@ class ExpectColumnValuesToNotPrecede(RowRule):
         return too_early(kwargs)
 
 
-class TableRule(BatchExpectation):
+class TableRule(BatchExpectation):  # type: ignore[misc]
     """Base of rules for the table as a whole that need one query."""
 
     query: str = ""

@@ -12,6 +12,7 @@ from ml.errors import DataRejected
 from ml.seams.quality.predicates import is_row_level
 from ml.seams.quality.run import Outcome
 from ml.seams.quality.suites import Expectation, Severity
+from ml.seams.quality.words import requirement, short
 
 Record = Mapping[str, Any]
 
@@ -117,7 +118,7 @@ class QualityResult:
         return DataRejected(
             f"table {self.name} is rejected: {which} broken",
             found="\n    ".join(finding.message for finding in broken),
-            expected="\n    ".join(dict.fromkeys(describe(finding.expectation) for finding in broken)),
+            expected="\n    ".join(dict.fromkeys(requirement(finding.expectation) for finding in broken)),
             next_step=next_step,
         )
 
@@ -142,7 +143,7 @@ def _rows_message(one: Expectation, broken: int, rows: int, examples: Sequence[R
         return f"{one.column}: all rows pass"
     tolerated = (1 - one.kwargs.get("mostly", 1.0)) * 100
     shown = "; ".join(
-        ", ".join(f"{name}={_short(value)}" for name, value in example.items()) for example in examples
+        ", ".join(f"{name}={short(value)}" for name, value in example.items()) for example in examples
     )
     share = f"{broken:,} of {rows:,} rows ({broken / rows:.2%})"
     quoted = f", e.g. {shown}" if shown else ""
@@ -151,21 +152,4 @@ def _rows_message(one: Expectation, broken: int, rows: int, examples: Sequence[R
 
 def _table_message(one: Expectation, outcome: Outcome) -> str:
     about = f"column {one.column}" if one.column else "rows"
-    return f"{about}: {_short(outcome.observed)}"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 160 else text[:157] + "..."
-
-
-def describe(one: Expectation) -> str:
-    """The expectation in words."""
-    kwargs = {key: value for key, value in one.kwargs.items() if key in _SHOWN and value is not None}
-    said = ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in kwargs.items())
-    words = one.type.removeprefix("expect_").replace("_", " ")
-    subject = f"{one.column}: " if one.column else ""
-    return f"{subject}{words}{f' ({said})' if said else ''}: {one.why}"
-
-
-_SHOWN = ("min_value", "max_value", "value_set", "refers_to", "not_before", "at_most", "or_equal")
+    return f"{about}: {short(outcome.observed)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -12,8 +13,9 @@ from typing import Any
 
 from ml.seams.quality.rows import Database
 from ml.seams.quality.suites import Expectation, Suite
+from ml.seams.quality.words import requirement
 
-_NOISY = ("great_expectations", "great_expectations.expectations.registry")
+_TRACKED = re.compile(r"https://great-expectations-web-assets[^\"')]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ def run_suite(
     """Run those expectations of `suite` that are not skipped over `view`; outcomes in the suite's order."""
     asked = [one for one in suite.expectations if not one.skipped]
     validated = _validate(database, suite.name, asked, view)
+    for result in validated.results:
+        _show_unexpected_values(result.result)
     if docs is not None:
         _write_docs(validated, docs, f"{suite.name} as of {as_of}", datetime.combine(as_of, time(), UTC))
     by_place = {result.expectation_config.meta["place"]: result for result in validated.results}
@@ -61,11 +65,18 @@ def _built(asked: Sequence[Expectation]) -> list[Any]:
             type=one.type,
             kwargs=dict(one.kwargs),
             severity=one.severity.value,
-            description=one.why,
+            description=requirement(one),
             meta={"place": place, "why": one.why},
         ).to_domain_obj()
         for place, one in enumerate(asked)
     ]
+
+
+def _show_unexpected_values(found: dict[str, Any]) -> None:
+    """A result about distinct values shows them as observed (Data Docs cannot show a count without a percentage)."""
+    if "unexpected_count" in found and "unexpected_percent" not in found:
+        found["observed_value"] = found.get("partial_unexpected_list") or "nothing unexpected"
+        del found["unexpected_count"]
 
 
 def _outcome(expectation: Expectation, result: Any) -> Outcome:
@@ -93,11 +104,10 @@ def _great_expectations() -> Any:
     upstream PR 12084).
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.ERROR)
     import great_expectations
     from great_expectations.execution_engine import sqlalchemy_execution_engine as engine
 
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     import ml.seams.quality.expectations  # noqa: F401  (registers our own expectations)
 
     if "duckdb" not in engine._PERSISTED_CONNECTION_DIALECTS:
@@ -116,12 +126,18 @@ class _DuckDB(str):
 
 
 def _write_docs(validated: Any, folder: Path, run_name: str, run_time: datetime) -> None:
-    """Data Docs as one page; the run's time is `as_of`, so that equal runs are equal bytes."""
+    """Data Docs as one page. Its times are `as_of`, so that equal runs are equal bytes; no tracked logo."""
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.render.renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
-    validated.meta["run_id"] = RunIdentifier(run_name=run_name, run_time=run_time)
-    page = ValidationResultsPageRenderer(run_info_at_end=True).render(validated)
+    validated.meta.update(
+        run_id=RunIdentifier(run_name=run_name, run_time=run_time),
+        validation_time=run_time.isoformat(),
+        batch_markers={"ge_load_time": run_time.isoformat()},
+    )
+    page = DefaultJinjaPageView().render(
+        ValidationResultsPageRenderer(run_info_at_end=True).render(validated)
+    )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(DefaultJinjaPageView().render(page))
+    (folder / "index.html").write_text(_TRACKED.sub("", page))

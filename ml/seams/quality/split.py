@@ -51,7 +51,8 @@ def _broken_in(database: Database, file: Path) -> bool:
 def _write_passed(database: Database, file: Path, schema: pa.Schema, target: Path) -> None:
     columns = _columns(schema)
     broken = f"SELECT {NUMBER} FROM {BROKEN} WHERE {place(file)}"
-    rows = f"SELECT {columns} FROM read_parquet({literal(str(file))}, file_row_number = true) WHERE file_row_number NOT IN ({broken})"
+    shard = f"read_parquet({literal(str(file))}, file_row_number = true)"
+    rows = f"SELECT {columns} FROM {shard} WHERE file_row_number NOT IN ({broken})"
     database.run(f"COPY ({rows}) TO {literal(str(target))} {_WRITE}")
 
 
