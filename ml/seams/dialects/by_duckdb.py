@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from sqlalchemy import Table
 from sqlalchemy.engine import URL
 
 from ml.contracts.base import event_time
-from ml.errors import BellwetherError, DataRejected, SeamUnavailable, UsageError
-from ml.seams.dialects import LOCK_WAIT_S, flat, is_time, not_a_table, quoted, unreadable
+from ml.errors import DataRejected, SeamUnavailable, UsageError
+from ml.seams.dialects import LOCK_WAIT_S, flat, is_time, keeping_class, not_a_table, quoted, unreadable
 
 BATCH_ROWS = 122_880
 LIMITS = {"threads": 2, "memory_limit": "2GB"}
@@ -23,29 +23,11 @@ MEMORY = ":memory:"
 
 
 def create_table(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.RecordBatchReader) -> None:
-    """Create or replace a table from a stream; an error raised while its batches are made keeps its class."""
-    failures: list[BellwetherError] = []
-    watched = pa.RecordBatchReader.from_batches(rows.schema, _remembering(rows, failures))
-    connection.register("incoming_rows", watched)
-    try:
+    """Create or replace a table from a stream of batches."""
+    with keeping_class(rows) as stream:
+        connection.register("incoming_rows", stream)
         connection.execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS FROM incoming_rows")
-    except duckdb.Error:
-        if failures:
-            raise failures[0] from None
-        raise
-    finally:
         connection.unregister("incoming_rows")
-
-
-def _remembering(
-    batches: Iterable[pa.RecordBatch], failures: list[BellwetherError]
-) -> Iterator[pa.RecordBatch]:
-    """Keep what goes wrong here: through DuckDB only its text would arrive."""
-    try:
-        yield from batches
-    except BellwetherError as error:
-        failures.append(error)
-        raise
 
 
 class DuckDB:
