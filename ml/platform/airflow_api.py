@@ -25,7 +25,8 @@ class DagRun:
     dag_id: str
     run_id: str
     state: str
-    queued: datetime | None
+    due: datetime
+    by_hand: bool
     started: datetime | None
     ended: datetime | None
 
@@ -160,7 +161,8 @@ def _run(item: Mapping[str, Any]) -> DagRun:
         dag_id=item["dag_id"],
         run_id=item["dag_run_id"],
         state=item["state"],
-        queued=_moment(item["queued_at"]),
+        due=datetime.fromisoformat(item["run_after"]),
+        by_hand=item["run_type"] == "manual",
         started=_moment(item["start_date"]),
         ended=_moment(item["end_date"]),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rich.console import Console
 
@@ -23,7 +23,7 @@ def bring_up(settings: Settings, console: Console, *, demo: bool, detach: bool, 
     began = time.monotonic()
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/] {text}", highlight=False)
+        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/] {text}", highlight=False, soft_wrap=True)
 
     say(f"starting the platform in {settings.home}")
     platform = start(settings, say)
@@ -41,8 +41,7 @@ def _first_run(platform: Platform, console: Console, *, size: str, detach: bool)
     if not loaded and not families_without_champion(settings):
         platform.say("every family has a champion in service: nothing to train")
         return
-    since = datetime.now(UTC)
-    trigger_ingest(airflow, newest_day(settings.warehouse))
+    since = trigger_ingest(airflow, newest_day(settings.warehouse))
     if detach:
         platform.say(f"ingest runs; see {platform.airflow_url}")
         return
@@ -61,10 +60,9 @@ def _follow(platform: Platform, airflow: Airflow, since: datetime, console: Cons
         with view_for(console) as view:
             scene = watch(airflow, since, families, view.show)
     except KeyboardInterrupt:
-        console.print(
-            f"no longer following; everything keeps running: {platform.airflow_url} (stop: make down)"
-        )
-        raise
+        words = f"no longer following; everything keeps running: {platform.airflow_url} (stop: make down)"
+        console.print(words, highlight=False, soft_wrap=True)
+        raise SystemExit(130) from None
     found = failures(airflow, scene)
     if found or any(run.state == "failed" for run in scene):
         raise failed_run(found, platform.airflow_url)

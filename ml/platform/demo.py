@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 from ml.actions.ingest import day_after_newest
 from ml.actions.load import WORLD, load, tables_of
@@ -50,11 +50,14 @@ def families_without_champion(settings: Settings) -> Sequence[str]:
     return [name for name in families if ledger.champion(name) is None]
 
 
-def trigger_ingest(airflow: Airflow, as_of: date, seconds: float = 180.0) -> None:
-    """Start an ingest, unless one is at work already."""
+def trigger_ingest(airflow: Airflow, as_of: date, seconds: float = 180.0) -> datetime:
+    """Start an ingest, unless one that was asked for is at work; returns the moment to follow runs from."""
     _await_dag(airflow, seconds)
-    if not airflow.active(INGEST):
+    active = airflow.active(INGEST)
+    since = min([datetime.now(UTC), *(run.due for run in active)])
+    if not any(run.by_hand for run in active):
         airflow.trigger(INGEST, {"as_of": as_of.isoformat()})
+    return since
 
 
 def _await_dag(airflow: Airflow, seconds: float) -> None:

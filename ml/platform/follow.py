@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ml.errors import BellwetherError
 from ml.platform.airflow_api import Airflow, DagRun, TaskRun
@@ -44,21 +44,23 @@ def watch(
 
 
 def expected(scene: Scene, families: Collection[str]) -> set[str]:
-    """DAGs that have yet to start: retrains after an ingest, a publication after a promotion."""
-    ran = {run.dag_id for run in scene}
+    """DAGs that have yet to start: retrains after an ingest, a publication after each promotion."""
     good = {run.dag_id for run in scene if run.state == "success"}
-    coming = {f"retrain_{name}" for name in families if "ingest" in good}
-    coming |= {f"publish_{name}" for name in families if _promoted(scene, name)}
-    return coming - ran
+    coming = {f"retrain_{name}" for name in families if "ingest" in good} - {run.dag_id for run in scene}
+    return coming | {f"publish_{name}" for name in families if _unpublished(scene, name)}
 
 
-def _promoted(scene: Scene, family: str) -> bool:
-    return any(
-        task.task_id == "promote" and task.state == "success"
+def _unpublished(scene: Scene, family: str) -> bool:
+    """Whether a promotion has happened since the family's last publication began."""
+    promoted = [
+        task.started
         for run, tasks in scene.items()
         if run.dag_id == f"retrain_{family}"
         for task in tasks
-    )
+        if task.task_id == "promote" and task.state == "success" and task.started
+    ]
+    published = [run.due for run in scene if run.dag_id == f"publish_{family}"]
+    return bool(promoted) and max(promoted) > max(published, default=datetime.min.replace(tzinfo=UTC))
 
 
 def failures(airflow: Airflow, scene: Scene) -> list[Failure]:

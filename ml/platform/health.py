@@ -18,7 +18,7 @@ Check = Callable[[], bool]
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def get(url: str, timeout: float = 5.0) -> bytes | None:
+def get(url: str, timeout: float = 15.0) -> bytes | None:
     """The body of a page of this machine (never through a proxy); None where nothing good answers."""
     try:
         with direct.open(url, timeout=timeout) as response:

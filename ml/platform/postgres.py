@@ -24,6 +24,7 @@ from ml.platform.processes import Command, identity, recorded
 from ml.platform.state import Started
 
 DATABASES = ("airflow", "mlflow", "ledger", "warehouse")
+SOCKET = ".s.PGSQL.5432"
 SOCKET_LIMIT = 107  # bytes that a Unix socket's path may have, its end mark included
 SYSTEM_USER = "pgserver"  # PostgreSQL refuses to run as root
 ROLE = "postgres"
@@ -72,7 +73,7 @@ def _socket_dir(folder: Path, known: Path | None) -> Path:
 
 def fits(folder: Path) -> bool:
     """Whether a socket in the folder has a path that the system takes."""
-    return len(os.fsencode(folder / ".s.PGSQL.5432")) < SOCKET_LIMIT
+    return len(os.fsencode(folder / SOCKET)) < SOCKET_LIMIT
 
 
 def connect(server: Postgres, database: str) -> psycopg.Connection[tuple[object, ...]]:
@@ -98,11 +99,19 @@ def initialise(server: Postgres, environment: Mapping[str, str]) -> None:
     _own(server.folder, user)
     _own(server.socket_dir, user)
     if (server.data / "PG_VERSION").is_file():
+        _forget_the_dead(server)
         return
     draft = server.folder / "draft"
     shutil.rmtree(draft, ignore_errors=True)
     _initdb(draft, environment, user)
     draft.rename(server.data)
+
+
+def _forget_the_dead(server: Postgres) -> None:
+    """Drop the notes of a server that was killed. Where nobody collects its exit, PostgreSQL takes it for alive."""
+    if running(server) is None:
+        for note in (server.data / "postmaster.pid", server.socket_dir / f"{SOCKET}.lock"):
+            note.unlink(missing_ok=True)
 
 
 def _initdb(folder: Path, environment: Mapping[str, str], user: str | None) -> None:
@@ -151,9 +160,10 @@ def running(server: Postgres) -> Started | None:
     """The server that holds the data folder, whoever started it: PostgreSQL lets no second one in."""
     try:
         lines = (server.data / "postmaster.pid").read_text().splitlines()
-        return recorded(int(lines[0]), "postgres", float(lines[2]), server.log)
+        found = recorded(int(lines[0]), "postgres", float(lines[2]), server.log)
     except (OSError, IndexError, ValueError):
         return None
+    return found and found.model_copy(update={"address": str(server.socket_dir)})
 
 
 def create_databases(server: Postgres) -> None:

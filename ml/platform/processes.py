@@ -19,6 +19,7 @@ from ml.platform.state import Started, State
 
 Process: TypeAlias = psutil.Process
 MARK = "BELLWETHER_PLATFORM"
+STARTUP = 30.0  # seconds within which a process notes its own start
 CLOCK_SLACK = 2.0  # seconds that a start time may seem to move when the system clock is set
 
 
@@ -81,7 +82,8 @@ def recorded(pid: int, name: str, near: float, log: Path) -> Started | None:
     """The process of that pid, if it has the name and started about `near` (epoch seconds)."""
     try:
         process = psutil.Process(pid)
-        if process.name() != name or abs(process.create_time() - near) > 30:
+        near_enough = abs(process.create_time() - near) < STARTUP
+        if process.name() != name or not near_enough or process.status() == psutil.STATUS_ZOMBIE:
             return None
         return Started(pid=pid, created=process.create_time(), log=log)
     except psutil.NoSuchProcess:

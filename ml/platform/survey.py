@@ -87,6 +87,10 @@ def _healthy(home: Path, state: State, part: str, beats: bool) -> bool:
     return beats
 
 
+def _short(log: str, home: Path) -> str:
+    return log.removeprefix(f"{home}/")
+
+
 def tell(console: Console, status: Status) -> None:
     """Print the status as a table."""
     table = Table(title=f"platform in {status.home}", title_justify="left")
@@ -100,7 +104,7 @@ def tell(console: Console, status: Status) -> None:
             if part.running
             else "[dim]stopped[/]"
         )
-        table.add_row(part.part, words, str(part.pid or ""), part.address, part.log)
+        table.add_row(part.part, words, str(part.pid or ""), part.address, _short(part.log, status.home))
     console.print(table)
     if status.processes:
         console.print(f"{status.processes} processes, {status.memory / 2**30:.2f} GiB", highlight=False)
