@@ -1,0 +1,122 @@
+"""The whole platform, for real: from nothing to a champion in service, and nothing left behind."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from ml import platform
+from ml.config import Settings
+from ml.platform.airflow_api import Airflow
+from ml.platform.credentials import LOGIN, password_file
+from ml.platform.processes import belonging, memory
+from ml.platform.start import Platform
+from ml.platform.state import load
+from ml.seams.ledger import Ledger
+from ml.seams.warehouse import connect
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A platform after its first `up`, and what that said."""
+
+    platform: Platform
+    said: str
+
+    @property
+    def settings(self) -> Settings:
+        return self.platform.settings
+
+    def airflow(self) -> Airflow:
+        return Airflow(self.platform.airflow_url, LOGIN, self.platform.known.password)
+
+
+@pytest.fixture(scope="module")
+def brought() -> Iterator[Brought]:
+    home = Path(tempfile.mkdtemp(prefix="bw-e2e-"))
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
+            patch.delenv(name)
+        patch.setenv("BELLWETHER_HOME", str(home))
+        settings = Settings(home=home)
+        try:
+            running = platform.up(settings, Console(file=out, width=200), size="small")
+            yield Brought(running, out.getvalue())
+        finally:
+            platform.down(settings)
+            shutil.rmtree(home)
+
+
+def test_ingest_retrain_and_publish_succeed(brought: Brought) -> None:
+    states = {run.dag_id: run.state for run in brought.airflow().runs(LONG_AGO)}
+    assert states["ingest"] == states["retrain_seasonality"] == states["publish_seasonality"] == "success"
+
+
+def test_mlflow_and_the_ledger_agree_on_the_champion(brought: Brought) -> None:
+    champion = Ledger(brought.settings.ledger).champion("seasonality")
+    assert champion is not None
+    found = httpx.get(
+        f"{brought.platform.mlflow_url}/api/2.0/mlflow/registered-models/alias",
+        params={"name": "seasonality", "alias": "champion"},
+    ).raise_for_status()
+    assert found.json()["model_version"]["version"] == champion.version
+
+
+def test_collections_are_published_as_pages_and_as_tables(brought: Brought) -> None:
+    site = brought.settings.reports / "collections" / "seasonality"
+    assert list(site.rglob("*.html"))
+    with connect(brought.settings.warehouse) as warehouse:
+        assert {"bellwether_forecasts", "bellwether_collections"} <= warehouse.tables()
+
+
+def test_up_ends_with_the_champion_and_the_addresses(brought: Brought) -> None:
+    assert "seasonality" in brought.said and "baseline" in brought.said
+    assert brought.platform.airflow_url in brought.said and brought.platform.mlflow_url in brought.said
+    assert str(password_file(brought.settings.home)) in brought.said
+    assert brought.platform.known.password in brought.said
+
+
+def test_every_part_is_well_and_memory_stays_in_bounds(brought: Brought) -> None:
+    found = platform.status(brought.settings)
+    assert found.well, found
+    assert memory(belonging(brought.platform.state)) < 6 * GIB
+
+
+def test_ui_and_api_ask_for_the_password(brought: Brought) -> None:
+    assert httpx.get(f"{brought.platform.airflow_url}/api/v2/dags").status_code == 401
+
+
+def test_a_second_up_finds_everything_running(brought: Brought) -> None:
+    before = load(brought.settings.home)
+    out = io.StringIO()
+    again = platform.up(Settings(home=brought.settings.home), Console(file=out, width=200))
+    assert before is not None and again.state.parts == before.parts
+    assert "nothing to train" in out.getvalue()
+    assert again.known.password not in out.getvalue()
+
+
+def test_down_leaves_no_process_and_the_next_up_finds_the_champion(brought: Brought) -> None:
+    home = brought.settings.home
+    assert platform.down(brought.settings) > 0
+    assert belonging(brought.platform.state) == []
+    assert platform.down(brought.settings) == 0
+    assert not platform.status(brought.settings).well
+    out = io.StringIO()
+    again = platform.up(Settings(home=home), Console(file=out, width=200), demo=False)
+    assert again.state.ports == brought.platform.state.ports
+    assert Ledger(again.settings.ledger).champion("seasonality") is not None
