@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 from datetime import date, datetime
 from pathlib import Path
@@ -35,7 +36,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for
 
 
 def main() -> None:
-    """Run the command; an error of ours becomes a message and its exit code."""
+    """Run the command; an error of ours becomes a message and its exit code. SIGTERM ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
     except BellwetherError as error:

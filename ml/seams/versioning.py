@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -130,10 +132,12 @@ def _required(folder: Path, arguments: Sequence[str], what: str) -> None:
 
 
 def _dvc(folder: Path, arguments: Sequence[str], extra: Mapping[str, str]) -> list[str] | None:
-    """Run dvc, passing its output on to the log; None on success, else the last lines."""
+    """Run dvc, passing its output on to the log; None on success, else the last lines.
+
+    When we are stopped (a timeout, Ctrl-C), dvc and the stage that it runs are stopped too.
+    """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-    tail: deque[str] = deque(maxlen=_TAIL)
-    with subprocess.Popen(
+    process = subprocess.Popen(
         command,
         cwd=folder,
         env=_environment(extra),
@@ -141,12 +145,35 @@ def _dvc(folder: Path, arguments: Sequence[str], extra: Mapping[str, str]) -> li
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
+        start_new_session=True,
+    )
+    try:
+        tail = _follow(process)
+    except BaseException:
+        _stop(process)
+        raise
+    return None if process.returncode == 0 else tail
+
+
+def _follow(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stdout is not None
+    tail: deque[str] = deque(maxlen=_TAIL)
+    with process.stdout as lines:
+        for line in lines:
             log.info("%s", line.rstrip())
             tail.append(line.rstrip())
-    return None if process.returncode == 0 else list(tail)
+    process.wait()
+    return list(tail)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ask the child's whole group to end, then make it."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            return
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
