@@ -140,3 +140,4 @@ def test_a_locked_sqlite_file_is_an_outage(tmp_path: Path, monkeypatch: pytest.M
             SeamUnavailable, match=r"(?s)warehouse sqlite:.*is away or locked.*database is locked"
         ):
             warehouse.swap(publications(2))
+        assert "bellwether_first" in warehouse.tables()

@@ -96,6 +96,7 @@ class Cursor:
     def __init__(self, url: URL) -> None:
         self.address = url.render_as_string()
         self._engine = sa.create_engine(url, pool_pre_ping=True, connect_args=_arguments(url))
+        self._writer = self._engine.execution_options(writes=True)
         if url.get_backend_name() == "sqlite":
             sa.event.listen(self._engine, "connect", _sqlite_connected)
             sa.event.listen(self._engine, "begin", _sqlite_begun)
@@ -120,18 +121,18 @@ class Cursor:
 
     def write(self, table: str, rows: pa.RecordBatchReader) -> None:
         """Replace a table in one transaction."""
-        with self._told(table), self._engine.begin() as connection:
+        with self._told(table), self._writer.begin() as connection:
             _replace(connection, table, rows)
 
     def swap(self, tables: Mapping[str, pa.Table]) -> None:
         """Replace all tables in one transaction."""
-        with self._told(", ".join(tables)), self._engine.begin() as connection:
+        with self._told(", ".join(tables)), self._writer.begin() as connection:
             for name, table in tables.items():
                 _replace(connection, name, flat(table).to_reader(BATCH_ROWS))
 
     def remove(self, tables: Sequence[str]) -> None:
         """Drop all these tables in one transaction."""
-        with self._told(", ".join(tables)), self._engine.begin() as connection:
+        with self._told(", ".join(tables)), self._writer.begin() as connection:
             for table in tables:
                 sa.Table(table, sa.MetaData()).drop(connection, checkfirst=True)
 
@@ -192,8 +193,9 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
 
 
 def _sqlite_begun(connection: sa.Connection) -> None:
-    reads = "yield_per" in connection.get_execution_options()
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    """Writers take the lock at once: two that began as readers could not both go on."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _array(table: str, field: pa.Field, values: Sequence[Any]) -> pa.Array:
