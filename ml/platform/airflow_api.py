@@ -15,6 +15,7 @@ from typing import Any
 from ml.errors import SeamUnavailable
 from ml.platform.health import direct
 
+PAUSE = 0.5  # seconds between attempts
 FINAL = frozenset({"success", "failed"})
 
 
@@ -107,21 +108,24 @@ class Airflow:
         return [item if isinstance(item, dict) else {"event": item} for item in content]
 
     def _call(self, method: str, path: str, body: object = None, *, missing: Any = ...) -> Any:
-        """One request; logs in first, or again where the token has run out. `missing`: the answer to a 404."""
-        for attempt in range(3):
+        """One request; what may pass (an old token, a busy or absent server) is tried again.
+
+        `missing`: the answer to a 404.
+        """
+        for last in (False, False, False, True):
             try:
                 return self._send(method, f"/api/v2{path}", body, self._token or self._new_token())
             except urllib.error.HTTPError as error:
                 if error.code == 404 and missing is not ...:
                     return missing
-                if error.code != 401 or attempt:
+                if last or not (error.code == 401 or error.code >= 500):
                     raise self._refused(method, path, error) from error
                 self._token = ""
             except OSError as error:
-                if attempt == 2:
+                if last:
                     raise self._away(error) from error
-                time.sleep(1)
-        raise self._away(None)
+            time.sleep(PAUSE)
+        raise AssertionError("the last attempt returns or raises")
 
     def _new_token(self) -> str:
         self._token = self._send("POST", "/auth/token", self._login, "")["access_token"]
@@ -143,7 +147,7 @@ class Airflow:
             next_step="see logs/api-server.log in BELLWETHER_HOME",
         )
 
-    def _away(self, error: Exception | None) -> SeamUnavailable:
+    def _away(self, error: Exception) -> SeamUnavailable:
         return SeamUnavailable(
             "Airflow does not answer",
             found=error,

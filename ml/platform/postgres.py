@@ -7,6 +7,7 @@ puts the socket where anybody may connect as superuser; its lock lies in a folde
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import pwd
 import shutil
@@ -23,6 +24,7 @@ from ml.errors import SeamUnavailable
 from ml.platform.processes import Command, identity, recorded
 from ml.platform.state import Started
 
+log = logging.getLogger(__name__)
 DATABASES = ("airflow", "mlflow", "ledger", "warehouse")
 SOCKET = ".s.PGSQL.5432"
 SOCKET_LIMIT = 107  # bytes that a Unix socket's path may have, its end mark included
@@ -218,4 +220,7 @@ def let_through(folder: Path, user: str) -> None:
             == 0
         )
         if not may:
+            log.warning(
+                "%s: other users may now pass it (not read it), for PostgreSQL runs as %s", parent, user
+            )
             parent.chmod(parent.stat().st_mode | 0o011)

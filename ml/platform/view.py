@@ -23,6 +23,7 @@ _LOOKS = {
     "up_for_retry": ("↻", "yellow"),
     "deferred": ("…", "yellow"),
 }
+_UNTOLD = frozenset({None, "scheduled", "queued", "skipped", "upstream_failed"})
 _SHOWN = frozenset({"running", "failed", "up_for_retry", "deferred"})
 
 
@@ -122,7 +123,7 @@ class LineView:
         """Say what is new."""
         for run, tasks in scene.items():
             for task in tasks:
-                if task.state not in (None, "scheduled", "queued"):
+                if task.state not in _UNTOLD:
                     key = (run.run_id, run.dag_id, task.name, str(task.attempt))
                     self._tell(key, f"{run.dag_id} · {task.name}", task)
             self._tell((run.run_id, run.dag_id), run.dag_id, run)

@@ -227,6 +227,6 @@ def test_a_dag_file_that_cannot_be_read_is_named(airflow: Airflow, monkeypatch: 
 
 
 def test_an_airflow_that_is_away_is_retried_and_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ml.platform.airflow_api.time.sleep", lambda _: None)
+    monkeypatch.setattr("ml.platform.airflow_api.PAUSE", 0.0)
     with pytest.raises(SeamUnavailable, match="Airflow does not answer"):
         Airflow("http://127.0.0.1:1", "admin", "secret").has_dag("ingest")
