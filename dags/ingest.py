@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pendulum
 from airflow.sdk import DAG, TaskGroup
 
 from plugins import dag_params
@@ -24,7 +23,6 @@ def ingest(pipeline: Pipeline) -> DAG:
         description="Warehouse to validated, versioned tables",
         doc_md=__doc__,
         schedule=pipeline.params.schedule.ingest,
-        start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=12),

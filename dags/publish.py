@@ -5,7 +5,6 @@ Skipped while the family has no champion.
 
 from __future__ import annotations
 
-import pendulum
 from airflow.sdk import DAG, AssetAll, AssetAny
 
 from plugins.assets import champion_asset, table_asset
@@ -21,7 +20,6 @@ def publish(pipeline: Pipeline, family: str) -> DAG:
         description=f"Publications of the champion of {family}",
         doc_md=__doc__,
         schedule=AssetAny(champion_asset(family), AssetAll(*(table_asset(table) for table in tables))),
-        start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
         default_args=DEFAULTS,

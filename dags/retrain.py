@@ -5,7 +5,6 @@ A version that loses the gate is recorded all the same; its promotion is skipped
 
 from __future__ import annotations
 
-import pendulum
 from airflow.sdk import DAG, AssetAll, BaseOperator, chain
 
 from plugins import dag_params
@@ -31,7 +30,6 @@ def retrain(pipeline: Pipeline, family: str) -> DAG:
         description=f"A new version of {family}, judged against the champion",
         doc_md=f"{__doc__}\nReads: {', '.join(tables)}.",
         schedule=AssetAll(*(table_asset(table) for table in tables)),
-        start_date=pendulum.datetime(2000, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
         default_args=DEFAULTS,

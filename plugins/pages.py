@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 
 from fastapi import Depends, FastAPI, HTTPException, params
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from ml.config import settings
 
@@ -39,6 +39,16 @@ _HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 _LATEST = 20
+_DOCS_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem}
+table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{border:1px solid #8884;padding:.3rem .6rem;text-align:left}
+.fa-check-circle::before{content:"\2714 passed";color:#1a7f37}.fa-times::before{content:"\2718 failed";color:#cf222e}
+.fa-exclamation-triangle::before{content:"\26A0 error";color:#9a6700}i{font-style:normal;white-space:nowrap}
+h5{font-size:1.1rem;margin:1.2rem 0 .3rem}
+nav img,footer,.btn-group,#ge-cta-footer,.modal,[hidden]{display:none!important}
+.alert-success{color:#1a7f37}.alert-danger{color:#cf222e}.cooltip .top{display:none}
+@media(prefers-color-scheme:dark){body{background:#16181d;color:#e6e6e6}a{color:#8ab4f8}}
+"""
 
 
 def application() -> FastAPI:
@@ -55,8 +65,8 @@ def pages(dependencies: Sequence[params.Depends]) -> FastAPI:
         title="Bellwether", dependencies=dependencies, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.get("/", response_class=HTMLResponse)(index)
-    app.get("/runs/{run}/docs/{table}/{path:path}")(docs)
-    app.get("/reports/{path:path}")(reports)
+    app.get("/runs/{run}/docs/{table}/{path:path}", response_class=Response)(docs)
+    app.get("/reports/{path:path}", response_class=Response)(reports)
     return app
 
 
@@ -67,19 +77,27 @@ def index() -> HTMLResponse:
     return HTMLResponse(body, headers=_HEADERS)
 
 
-def docs(run: str, table: str, path: str) -> FileResponse:
-    """A file of a table's Data Docs."""
+def docs(run: str, table: str, path: str) -> Response:
+    """A file of a table's Data Docs; pages get a style of ours in place of those that they would fetch elsewhere."""
     if not (_NAME.fullmatch(run) and _NAME.fullmatch(table)):
-        raise HTTPException(404)
-    return _file(settings().runs / run / "data/validation" / table / "docs", path)
+        raise HTTPException(404, "no such page")
+    file = _found(settings().runs / run / "data/validation" / table / "docs", path)
+    if file.suffix != ".html":
+        return _as_it_is(file)
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return HTMLResponse(text.replace("</head>", f"<style>{_DOCS_STYLE}</style></head>", 1), headers=_HEADERS)
 
 
-def reports(path: str) -> FileResponse:
+def reports(path: str) -> Response:
     """A file of the published sites."""
-    return _file(settings().reports, path)
+    return _as_it_is(_found(settings().reports, path))
 
 
-def _file(folder: Path, path: str) -> FileResponse:
+def _as_it_is(file: Path) -> Response:
+    return FileResponse(file, media_type=_SERVED[file.suffix], headers=_HEADERS)
+
+
+def _found(folder: Path, path: str) -> Path:
     """The file at `path` below `folder`, links followed, if it lies there and is of a kind that is served."""
     root = folder.resolve()
     try:
@@ -91,7 +109,7 @@ def _file(folder: Path, path: str) -> FileResponse:
         served = False
     if not served or target.suffix not in _SERVED:
         raise HTTPException(404, "no such page")
-    return FileResponse(target, media_type=_SERVED[target.suffix], headers=_HEADERS)
+    return target
 
 
 def _sites(folder: Path) -> Iterator[str]:

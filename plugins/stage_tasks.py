@@ -5,6 +5,8 @@ What a task raises decides what happens next:
     DataRejected, UsageError, NotReproducible   the task fails for good, with the whole message in its log
     SeamUnavailable, StaleDecision              tried again, each time after a longer wait
     a lost gate, nothing new, no champion yet   no error: what would follow is skipped
+    out of time, or a bug                       the task fails for good
+    anything else                               tried again (a worker that died, a server that closed the line)
 
 Nothing heavy is imported before a task runs; between tasks only run ids travel.
 """
@@ -16,8 +18,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, BranchMixIn, SkipMixin
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk import (
+    BaseOperator,
+    BranchMixIn,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    SkipMixin,
+)
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from ml.errors import BellwetherError
 from plugins.links import DataDocs, MlflowRun, PublishedSite, page
@@ -32,12 +41,25 @@ Context = Mapping[str, Any]
 OPEN, RECORD = "open", "record"
 OF_THIS_RUN = f"{{{{ ti.xcom_pull(task_ids='{OPEN}') }}}}"
 
+HOPELESS = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(AirflowTaskTimeout, RetryAction.FAIL, reason="what took too long once will do so again"),
+        RetryRule(
+            [TypeError, ValueError, LookupError, AttributeError, NameError, ImportError, AssertionError],
+            RetryAction.FAIL,
+            reason="a bug does not go away by itself",
+        ),
+    ]
+)
+"""Errors that are not ours, and that trying again does not mend."""
+
 DEFAULTS: dict[str, Any] = {
     "owner": "bellwether",
     "retries": 6,
     "retry_delay": timedelta(seconds=20),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
+    "retry_policy": HOPELESS,
     "execution_timeout": timedelta(minutes=20),
 }
 """Of every task: an outage of twenty minutes is waited for."""
