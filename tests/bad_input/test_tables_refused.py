@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import Shop, order_lines, table_of
+from spoilt_shop import Shop, order_lines, table_of
 
 from ml.errors import DataRejected, UsageError
 from ml.stages.validate import validate

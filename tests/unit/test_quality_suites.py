@@ -43,10 +43,11 @@ def test_a_suite_speaks_of_columns_of_its_table(path: Path) -> None:
 def test_placeholders_are_known(path: Path) -> None:
     suite, contract = read_suite(path), TABLES[path.stem]
     kept = {column.name: {"edges": [1.0], "shares": [0.5, 0.5]} for column in contract.columns}
+    limits = {f"{limit}.{column.name}": 1.0 for limit in ("least", "most") for column in contract.columns}
     texts = {f"known.{column.name}": ["a"] for column in contract.columns}
     values = facts(contract, suite.meta, date(2024, 3, 1), [{**PROFILE, "columns": kept}])
     assert [
-        one.skipped for one in fill(suite, {**texts, **values}, "absent").expectations if one.skipped
+        one.skipped for one in fill(suite, {**texts, **limits, **values}, "absent").expectations if one.skipped
     ] == []
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Table
 from ml.contracts.base import arrow_schema, key
 from ml.errors import BellwetherError
 from ml.seams.quality import contract as contracts
+from ml.seams.quality.believable import believable
 from ml.seams.quality.predicates import broken_by, is_row_level, quoted
 from ml.seams.quality.profile import facts, profile, read_history
 from ml.seams.quality.result import Finding, QualityResult, finding, skipped
@@ -65,9 +66,9 @@ def check_table(check: TableCheck) -> QualityResult:
     """
     shards = check.shards
     contracts.check_columns(check.contract, shards)
-    suite = _filled(check)
     with database(check.limits) as opened, _explained(shards):
         _open_views(opened, check)
+        suite = _filled(opened, check)
         contracts.read_all_text(opened, check.contract)
         contracts.find_duplicates(opened, check.contract.name, key(check.contract))
         findings = _findings(opened, check, suite)
@@ -78,11 +79,13 @@ def check_table(check: TableCheck) -> QualityResult:
         return _accept(opened, check, suite, result)
 
 
-def _filled(check: TableCheck) -> Suite:
+def _filled(opened: Database, check: TableCheck) -> Suite:
     suite = read_suite(check.suite)
     own = contracts.expectations_of(check.contract, suite.meta.get("tolerated", 0.0), check.referenced.name)
     history = read_history(check.history, check.as_of)
-    values = facts(check.contract, suite.meta, check.as_of, history)
+    values = facts(check.contract, suite.meta, check.as_of, history) | believable(
+        opened, check.shards, suite.meta
+    )
     return fill(replace(suite, expectations=(*own, *suite.expectations)), values, NO_HISTORY)
 
 

@@ -104,10 +104,11 @@ def _great_expectations() -> Any:
     upstream PR 12084).
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     import great_expectations
     from great_expectations.execution_engine import sqlalchemy_execution_engine as engine
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
     import ml.seams.quality.expectations  # noqa: F401  (registers our own expectations)
 
     if "duckdb" not in engine._PERSISTED_CONNECTION_DIALECTS:
