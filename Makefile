@@ -22,7 +22,7 @@ down: ## stop every process that `make up` started, and only those; nothing is l
 	@if [ -x $(BIN)/bellwether ]; then $(BIN)/bellwether down $(ARGS); else echo "nothing is installed, so nothing runs"; fi
 
 status: ## what runs, where, and whether it is well
-	@if [ -x $(BIN)/bellwether ]; then $(BIN)/bellwether status $(ARGS); else echo "nothing is installed, so nothing runs"; fi
+	@if [ -x $(BIN)/bellwether ]; then $(BIN)/bellwether status $(ARGS) || true; else echo "nothing is installed, so nothing runs"; fi
 
 test: lint check-tests ## everything: lint, types, import contracts, all tests (the end-to-end one last)
 

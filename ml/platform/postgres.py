@@ -220,7 +220,8 @@ def let_through(folder: Path, user: str) -> None:
             == 0
         )
         if not may:
-            log.warning(
-                "%s: other users may now pass it (not read it), for PostgreSQL runs as %s", parent, user
-            )
+            if parent != folder.parent:
+                log.warning(
+                    "%s: other users may now pass it (not read it): PostgreSQL runs as %s", parent, user
+                )
             parent.chmod(parent.stat().st_mode | 0o011)
