@@ -34,6 +34,7 @@ class SnapshotParams(_Strict):
     """How a snapshot is written."""
 
     rows_per_shard: int = Field(5_000_000, gt=0)
+    months_from: int = Field(100_000, ge=0)
     memory_limit: str = "2GB"
     threads: int = Field(2, gt=0)
 

@@ -1,7 +1,8 @@
 """Stage `snapshot`: one table of the warehouse as it stood at `as_of`, as sorted Parquet and a manifest.
 
 `data/snapshot/<table>/part-YYYY-MM-NNN.parquet` holds the rows of one calendar month of event time
-(`part-none-NNN` where there is no time), at most `rows_per_shard` each. Rows are in a total order and the
+(`part-none-NNN` where there is no time, `part-all-NNN` where the whole table is small), at most `rows_per_shard`
+each. Rows are in a total order and the
 writer's settings are fixed, so equal tables give equal bytes whatever database they came from, and new rows
 leave old months as they were.
 
@@ -41,6 +42,7 @@ ROW_GROUP = 131_072
 """Rows of a row group, whatever the batches were in which rows arrived."""
 
 SPOOL = "spool"
+ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def write_snapshot(warehouse: Warehouse, contract: Table, params: Params, folder
         _require_rows(spool, contract, params, warehouse.address)
         shards = [
             shard
-            for month in _months(spool, contract)
+            for month in _months(spool, contract, params.snapshot)
             for shard in _write_month(spool, contract, month, folder, params.snapshot)
         ]
         manifest = _manifest(spool, contract, params, survey, shards)
@@ -130,11 +132,13 @@ def _require_rows(spool: duckdb.DuckDBPyConnection, contract: Table, params: Par
     )
 
 
-def _months(spool: duckdb.DuckDBPyConnection, contract: Table) -> list[str | None]:
-    """Calendar months of event time as `YYYY-MM`, in order; None stands for rows without a time."""
+def _months(spool: duckdb.DuckDBPyConnection, contract: Table, params: SnapshotParams) -> list[str | None]:
+    """Months of event time as `YYYY-MM`, in order (None: rows without a time), or only `all` for a small table."""
     when = event_time(contract)
     if when is None:
         return [None]
+    if _one(spool, f"SELECT count(*) FROM {SPOOL}")[0] < params.months_from:
+        return [ALL]
     rows = spool.execute(
         f"SELECT DISTINCT strftime({quoted(when)}, '%Y-%m') AS m FROM {SPOOL} ORDER BY m NULLS FIRST"
     )
@@ -160,7 +164,7 @@ def _sorted(spool: duckdb.DuckDBPyConnection, contract: Table, month: str | None
 
 def _in_month(contract: Table, month: str | None) -> str:
     when = event_time(contract)
-    if when is None:
+    if when is None or month == ALL:
         return "true"
     if month is None:
         return f"{quoted(when)} IS NULL"

@@ -72,7 +72,12 @@ def snapshot_bytes(
     warehouse: Warehouse, folder: Path, table: str = "order_lines", **snapshot: Any
 ) -> Mapping[str, bytes]:
     params = parse_params(
-        {"as_of": AS_OF, "tables": {table: {"checked_against": table}}, "families": {}, "snapshot": snapshot},
+        {
+            "as_of": AS_OF,
+            "tables": {table: {"checked_against": table}},
+            "families": {},
+            "snapshot": {"months_from": 0, **snapshot},
+        },
         "test",
     )
     folder.mkdir()

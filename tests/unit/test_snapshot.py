@@ -58,7 +58,7 @@ def take(
 ) -> Mapping[str, bytes]:
     """Run the stage; the files of the snapshot with their bytes."""
     tables = {str(name): {"checked_against": str(name)} for name in TABLES}
-    params = {"as_of": as_of, "tables": tables, "families": {}, "snapshot": snapshot}
+    params = {"as_of": as_of, "tables": tables, "families": {}, "snapshot": {"months_from": 0, **snapshot}}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     stage.snapshot(table)
     return {file.name: file.read_bytes() for file in sorted(Path("data/snapshot", table).iterdir())}
@@ -72,6 +72,12 @@ def manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
 def rows_of(table: str = "order_lines") -> list[dict[str, Any]]:
     shards = sorted(Path("data/snapshot", table).glob("*.parquet"))
     return [row for shard in shards for row in pq.read_table(shard).to_pylist()]
+
+
+def test_a_small_table_is_one_shard() -> None:
+    fill(ROWS)
+    assert list(take(months_from=401)) == ["manifest.json", "part-all-000.parquet"]
+    assert len(rows_of()) == 400
 
 
 def test_one_shard_a_month_with_exactly_its_rows() -> None:
