@@ -87,10 +87,10 @@ class Airflow:
         )
         return [_run(item) for item in self._call("GET", f"/dags/~/dagRuns?{query}")["dag_runs"]]
 
-    def active(self, dag_id: str) -> list[DagRun]:
-        """Runs of a DAG that wait or work."""
-        query = "state=queued&state=running&order_by=run_after&limit=10"
-        return [_run(item) for item in self._call("GET", f"/dags/{dag_id}/dagRuns?{query}")["dag_runs"]]
+    def active(self) -> list[DagRun]:
+        """Runs of all DAGs that wait or work."""
+        query = "state=queued&state=running&order_by=run_after&limit=100"
+        return [_run(item) for item in self._call("GET", f"/dags/~/dagRuns?{query}")["dag_runs"]]
 
     def tasks(self, run: DagRun) -> list[TaskRun]:
         """The tasks of a run, in the order in which they start."""

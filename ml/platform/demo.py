@@ -51,11 +51,11 @@ def families_without_champion(settings: Settings) -> Sequence[str]:
 
 
 def trigger_ingest(airflow: Airflow, as_of: date, seconds: float = 180.0) -> datetime:
-    """Start an ingest, unless one that was asked for is at work; returns the moment to follow runs from."""
+    """Start an ingest, unless one that was asked for, or a retrain, is at work; returns when to follow from."""
     _await_dag(airflow, seconds)
-    active = airflow.active(INGEST)
+    active = airflow.active()
     since = min([datetime.now(UTC), *(run.due for run in active)])
-    if not any(run.by_hand for run in active):
+    if not any(run.by_hand or run.dag_id.startswith("retrain_") for run in active):
         airflow.trigger(INGEST, {"as_of": as_of.isoformat()})
     return since
 
