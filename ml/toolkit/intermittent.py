@@ -40,6 +40,6 @@ def tame(demand: Floats) -> Floats:
     units = np.nan_to_num(demand)
     sold = units > 0
     roots = np.cumsum(np.sqrt(units), axis=1) - np.sqrt(units)
-    count = np.cumsum(sold, axis=1) - sold
+    count: Floats = np.cumsum(sold, axis=1) - sold
     mean = ((roots + 6) / (count + 3)) ** 2
     return np.minimum(units, 8 * mean + 20)

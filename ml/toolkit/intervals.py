@@ -49,7 +49,7 @@ def paired_difference(
 def per_cluster(values: Floats, cluster: NDArray[np.generic]) -> Floats:
     """Sum of the values of each cluster, in the order of the sorted cluster names."""
     names, place = np.unique(cluster, return_inverse=True)
-    return np.bincount(place, weights=values, minlength=len(names))
+    return np.asarray(np.bincount(place, weights=values, minlength=len(names)), dtype=np.float64)
 
 
 def bootstrap_means(loss: Floats, weight: Floats, draws: int, seed: int) -> Floats:

@@ -48,7 +48,8 @@ def mase(actual: Floats, forecast: Floats, scale: Floats) -> float:
 
 def rmsse(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """Root mean squared scaled error of each series (rows x steps); `scale` is its naive mean squared error (M5)."""
-    return np.sqrt(np.mean((actual - forecast) ** 2, axis=1) / scale)
+    scaled: Floats = np.sqrt(np.mean((actual - forecast) ** 2, axis=1) / scale)
+    return scaled
 
 
 def precision_at(k: int, relevance: Floats, score: Floats) -> float:

@@ -16,13 +16,17 @@ def before(aggregate: ibis.Value, window: object) -> ibis.Value:
     return aggregate.over(window).fill_null(0)
 
 
-def cumulate(series: ibis.Table, columns: Iterable[str], by: str, order: str) -> ibis.Table:
-    """Add `cum_<column>`: the sum of the column up to and including the row."""
+def cumulate(
+    series: ibis.Table, columns: Iterable[str], by: str, order: str, **beside: ibis.Value
+) -> ibis.Table:
+    """Add `cum_<column>`: the sum of the column up to and including the row; `beside` is added in the same pass."""
     window = ibis.window(group_by=by, order_by=order, preceding=None, following=0)
-    return series.mutate(**{f"cum_{name}": series[name].sum().over(window) for name in columns})
+    return series.mutate(**{f"cum_{name}": series[name].sum().over(window) for name in columns}, **beside)
 
 
-def lags(cumulated: ibis.Table, wanted: Mapping[str, Sequence[int]], by: str, order: str) -> ibis.Table:
+def lags(
+    cumulated: ibis.Table, wanted: Mapping[str, Sequence[int]], by: str, order: str, **beside: ibis.Value
+) -> ibis.Table:
     """Add `cum_<column>_<lag>`: the cumulative sum `lag` rows earlier, 0 before the series began."""
     window = ibis.window(group_by=by, order_by=order)
     added = {
@@ -30,7 +34,7 @@ def lags(cumulated: ibis.Table, wanted: Mapping[str, Sequence[int]], by: str, or
         for name, some in wanted.items()
         for lag in sorted(set(some))
     }
-    return cumulated.mutate(**added)
+    return cumulated.mutate(**added, **beside)
 
 
 def rolling(lagged: ibis.Table, name: str, length: int, skip: int = 0) -> ibis.Value:

@@ -71,7 +71,9 @@ def _sales(number: int, days: range, first: date, random: np.random.Generator) -
     for day in days:
         today = first + timedelta(days=day)
         weekly = 1.0 if days.step > 1 else 0.4 + 0.3 * (today.weekday() < 5)
-        for line in range(int(random.poisson(level * weekly * (2 if today.month == 10 and number % 4 == 2 else 1)))):
+        for line in range(
+            int(random.poisson(level * weekly * (2 if today.month == 10 and number % 4 == 2 else 1)))
+        ):
             bulk = 200.0 if random.random() < 0.002 else float(random.integers(1, 6))
             quantity = -1.0 if random.random() < 0.02 else bulk
             out.append(

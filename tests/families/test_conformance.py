@@ -1,4 +1,4 @@
-"""What every family must do, present and future. A family takes part by its name in FAMILIES of params.yaml."""
+"""What every family must do, present and future: those of params.yaml, and the template."""
 
 from __future__ import annotations
 
@@ -19,9 +19,15 @@ from ml.families import family as family_of
 from ml.families.record import Family, Fold
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = sorted(yaml.safe_load((ROOT / "params.yaml").read_text())["families"])
+FAMILIES = ["_template", *sorted(yaml.safe_load((ROOT / "params.yaml").read_text())["families"])]
 QUICK: dict[str, dict[str, Any]] = {
-    "seasonality": {"rounds": 12, "text_components": 2, "autoets_series": 0, "training_days": 100, "nthread": 1}
+    "seasonality": {
+        "rounds": 12,
+        "text_components": 2,
+        "autoets_series": 0,
+        "training_days": 100,
+        "nthread": 1,
+    }
 }
 
 
@@ -100,7 +106,12 @@ def test_same_seed_same_bytes(of: Case, tmp_path: Path) -> None:
 
 def test_no_pickles(of: Case, tmp_path: Path) -> None:
     of.record.save(of.model, tmp_path)
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".ubj", ".json", ".npy", ".txt"}
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {
+        ".ubj",
+        ".json",
+        ".npy",
+        ".txt",
+    }
 
 
 def test_scores_survive_save_and_load(of: Case, tmp_path: Path) -> None:
@@ -125,7 +136,9 @@ def test_baselines_have_the_columns_and_rows_of_predictions(of: Case) -> None:
 def test_losses_give_one_row_per_case_with_slices(of: Case) -> None:
     rows = of.record.losses(of.predictions, of.truth)
     assert len(rows) == distinct(rows, ("case",)) > 0
-    assert pc.all(pc.and_(pc.is_finite(rows.column("loss")), pc.greater_equal(rows.column("weight"), 0))).as_py()
+    assert pc.all(
+        pc.and_(pc.is_finite(rows.column("loss")), pc.greater_equal(rows.column("weight"), 0))
+    ).as_py()
     slices = [name for name in rows.column_names if name.startswith("slice_")]
     assert slices
     assert set(rows.column_names) == {"case", "entity", "loss", "weight", *slices}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import ibis
+import numpy as np
+import pyarrow as pa
 
 from ml.families.record import Fold
 from ml.families.seasonality import rows
@@ -12,6 +14,8 @@ from ml.families.seasonality.clock import clock
 from ml.families.seasonality.columns import HISTORY
 from ml.families.seasonality.params import SeasonalityParams
 from ml.toolkit.splits import rolling_origins
+
+_OF_PRODUCT = ("category", "price", "usual", "recent", "selling_days")
 
 
 def folds(matrix: ibis.Table, as_of: date, params: SeasonalityParams) -> tuple[Fold, ...]:
@@ -28,7 +32,7 @@ def fold(matrix: ibis.Table, origin: date, days: int) -> Fold:
 
 
 def as_it_stood(matrix: ibis.Table, origin: date, days: int) -> ibis.Table:
-    """The matrix at an earlier origin: target hidden from it on, history hidden after it, and no rows past its horizon."""
+    """The matrix at an earlier origin: target hidden from it on, history hidden after it, nothing past its horizon."""
     seen = matrix.filter(matrix.day < ibis.date(origin + timedelta(days=days)))
     past = seen.day <= ibis.date(origin)
     hidden = {name: ibis.ifelse(past, seen[name], None) for name in HISTORY}
@@ -38,21 +42,23 @@ def as_it_stood(matrix: ibis.Table, origin: date, days: int) -> ibis.Table:
 def truth(matrix: ibis.Table, origin: date, days: int) -> ibis.Table:
     """What came true for the products on the shelf at the origin, with what slices and scales need.
 
-    product_id, day, units; category; price; usual (units per step in the year before the origin), recent (units in the 84
-    days before), selling_days (null: never sold before).
+    product_id, day, units; category; price; usual (units per step in the year before the origin), recent (units in the
+    84 days before), selling_days (null: never sold before).
     """
     start = matrix.filter(matrix.day == ibis.date(origin))
     selling = start.selling_days.cast("float64")
     span = ibis.greatest(ibis.least(selling, 364.0), 28.0)
     shelf = start.select(
-        "product_id", "category", "price", usual=(start.tamed_364 / span * start.step_days).cast("float64").fill_null(0.0),
+        "product_id", "category", "price",
+        usual=(start.tamed_364 / span * start.step_days).cast("float64").fill_null(0.0),
         recent=start.units_84.cast("float64"), selling_days=selling,
     )  # fmt: skip
-    after = matrix.filter(
-        (matrix.day >= ibis.date(origin)) & (matrix.day < ibis.date(origin + timedelta(days=days)))
+    step = rows.step_days(matrix)
+    ahead = ibis.memtable(pa.table({"ahead": np.arange(0, days, step)}))
+    day = (ibis.timestamp(str(origin)) + ahead.ahead.as_interval("D")).date()
+    every = shelf.cross_join(ahead.select(day=day))
+    sold = matrix.filter(matrix.day >= ibis.date(origin)).select("product_id", "day", "units")
+    joined = every.left_join(sold, ["product_id", "day"]).select(
+        *(every[name] for name in every.columns), units=sold.units.fill_null(0.0)
     )
-    joined = after.select("product_id", "day", "units").join(shelf, "product_id")
-    chosen = joined.select(
-        "product_id", "day", "units", "category", "price", "usual", "recent", "selling_days"
-    )
-    return chosen.order_by("product_id", "day")
+    return joined.select("product_id", "day", "units", *_OF_PRODUCT).order_by("product_id", "day")

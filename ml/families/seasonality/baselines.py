@@ -78,13 +78,17 @@ def _autoets(units: Floats, time: Clock, limit: int) -> Floats:
 
 
 def _fit_ets(units: Floats, time: Clock) -> Floats:
+    """By weeks, spread evenly over the days: on single days most series are mostly zero."""
     from statsforecast.models import AutoETS
 
-    model = AutoETS(
-        season_length=7 if time.step_days == 1 else 1, model="ZZN" if time.step_days == 7 else "ANA"
-    )
-    long = units[:, -time.steps(364) :]
-    return np.maximum([model.forecast(y=series, h=time.horizon)["mean"] for series in long], 0)
+    per_week = 7 // time.step_days
+    weeks = min(52, units.shape[1] // per_week)
+    long = units[:, units.shape[1] - weeks * per_week :].reshape(len(units), weeks, per_week).sum(axis=2)
+    ahead = -(-time.horizon // per_week)
+    model = AutoETS(season_length=1, model="AZN", damped=True)
+    made = np.asarray([model.forecast(y=series, h=ahead)["mean"] for series in long])
+    bounded = np.clip(made, 0, long.max(axis=1, keepdims=True))
+    return np.repeat(bounded / per_week, per_week, axis=1)[:, : time.horizon]
 
 
 def _recent_quantiles(units: Floats, time: Clock) -> Floats:

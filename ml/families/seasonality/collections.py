@@ -35,7 +35,8 @@ ITEMS = pa.schema(
         ("collection_id", pa.string()), ("rank", pa.int64()), ("product_id", pa.string()), ("title", pa.string()),
         ("category", pa.string()), ("reason", pa.string()), ("lift", pa.float64()), ("lift_low", pa.float64()),
         ("lift_high", pa.float64()), ("history_start", pa.date32()), ("history", _SERIES),
-        ("forecast_start", pa.date32()), ("forecast_mean", _SERIES), ("forecast_q10", _SERIES), ("forecast_q90", _SERIES),
+        ("forecast_start", pa.date32()), ("forecast_mean", _SERIES), ("forecast_q10", _SERIES),
+        ("forecast_q90", _SERIES),
     ]
 )  # fmt: skip
 
@@ -114,7 +115,7 @@ def _weeks_before(source: Source, known: Sheet) -> Floats:
         row = np.minimum(series.rows_of(ids.tolist()), len(series.products) - 1)
         there = series.products[row] == ids
         units[there] = np.nan_to_num(series.units[row[there], -units.shape[1] :])
-    return units.reshape(len(units), HISTORY_WEEKS, per_week).sum(axis=2)
+    return np.asarray(units.reshape(len(units), HISTORY_WEEKS, per_week).sum(axis=2), dtype=np.float64)
 
 
 def _occasions(tables: Tables, first: date, after: date) -> Iterator[Occasion]:
@@ -148,7 +149,8 @@ def lifts(outlook: Outlook, occasion: Occasion) -> Lifts:
     end = min((occasion.end - outlook.as_of).days // step + 1, horizon)
     begin = min(begin, end - 1)
     total = outlook.made.mean[:, begin:end].sum(axis=1)
-    low, high = outlook.model.blend.band.around(total)
+    band = outlook.model.blend.totals.around(total)
+    low, high = band[:, 0], band[:, 2]
     normal = outlook.usual * (end - begin) + _LIFT_PRIOR
     point, lower, upper = ((some + _LIFT_PRIOR) / normal for some in (total, low, high))
     weeks = (end - begin) * step / 7
@@ -218,7 +220,8 @@ def _sparkline(outlook: Outlook, number: int) -> dict[str, object]:
     per_week = 7 // outlook.model.step
     weeks = outlook.model.horizon // per_week
     mean = outlook.made.mean[number, : weeks * per_week].reshape(weeks, per_week).sum(axis=1)
-    low, high = outlook.model.blend.band.around(mean)
+    band = outlook.model.blend.totals.around(mean)
+    low, high = band[:, 0], band[:, 2]
     return {
         "history_start": outlook.as_of - timedelta(weeks=HISTORY_WEEKS), "history": outlook.history[number].tolist(),
         "forecast_start": outlook.as_of, "forecast_mean": mean.tolist(), "forecast_q10": low.tolist(),

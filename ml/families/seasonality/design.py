@@ -15,6 +15,7 @@ from ml.toolkit.text import TextSpace
 Floats = NDArray[np.float64]
 Columns = dict[str, Floats]
 MONTH = 28
+FESTIVE_DAYS = 24
 SEASONAL = frozenset({"year_day", "month_day", "event_now", "event_day", "event_days_to", "event_days_since"})
 _OF_THE_DAY = frozenset({"ahead", "weekday", "month_day"})
 
@@ -41,6 +42,9 @@ WORDS: dict[str, str] = {
     "basket": "units per order",
     "price": "its price",
     "paid": "the price paid of late against the list price",
+    "uplift": "how promotions raised its sales before",
+    "plain_growth": "its rise over the year without promotions",
+    "festive": "how much of a Christmas product it is",
     "promoted_28": "its promotions in the last four weeks",
     "selling_days": "the time since its first sale",
     "days_since_sale": "the time since its last sale",
@@ -58,7 +62,7 @@ WORDS: dict[str, str] = {
 
 
 def base(rows: pa.Table) -> Floats:
-    """A plain expectation for 28 days: half the last four weeks, half the last quarter; peers where nothing sold yet."""
+    """A plain expectation for 28 days: half the last four weeks, half the last quarter; peers where new."""
     selling = np.nan_to_num(column(rows, "selling_days"), nan=0.0)
     own = 0.5 * _rate(rows, "tamed", 28, selling) + 0.5 * _rate(rows, "tamed", 84, selling)
     peers = MONTH * np.nan_to_num(column(rows, "peer_84"))
@@ -66,7 +70,7 @@ def base(rows: pa.Table) -> Floats:
     return (1 - fresh) * own + fresh * np.where(selling > 0, 0.5 * (own + peers), peers)
 
 
-def at_origin(rows: pa.Table, text: TextSpace) -> Columns:
+def at_origin(rows: pa.Table, text: TextSpace, *, seasoned: bool) -> Columns:
     """Columns of the rows of `at_origins`."""
     selling = np.nan_to_num(column(rows, "selling_days"), nan=0.0)
     out: Columns = {}
@@ -84,14 +88,15 @@ def at_origin(rows: pa.Table, text: TextSpace) -> Columns:
     out["growth_7"] = out["rate_7"] - out["rate_28"]
     out["growth_28"] = out["rate_28"] - out["rate_84"]
     out["growth_84"] = out["rate_84"] - out["rate_364"]
-    out |= _nature(rows, selling) | _surroundings(rows)
+    out |= _nature(rows, selling) | _surroundings(rows, seasoned=seasoned)
     return out | _placed(rows, text)
 
 
 def _rate(rows: pa.Table, name: str, days: int, selling: Floats) -> Floats:
     """The window's sum per 28 days, over the days that the product has been selling."""
     there = np.clip(np.minimum(selling, days), 1, None)
-    return MONTH * column(rows, f"{name}_{days}") / there
+    rate: Floats = MONTH * column(rows, f"{name}_{days}") / there
+    return rate
 
 
 def _nature(rows: pa.Table, selling: Floats) -> Columns:
@@ -100,7 +105,11 @@ def _nature(rows: pa.Table, selling: Floats) -> Columns:
     with np.errstate(divide="ignore", invalid="ignore"):
         paid = np.where(units > 0, column(rows, "revenue_84") / units / price, np.nan)
         basket = column(rows, "tamed_364") / column(rows, "lines_364")
+    festive = 28 * column(rows, "festive_364") / FESTIVE_DAYS
     return {
+        "uplift": _mean_log(rows, "deal_logs", "deals", 364) - plain_level(rows),
+        "plain_growth": plain_level(rows) - _mean_log(rows, "plain_logs", "plain", 364),
+        "festive": np.log((festive + 3) / (_rate(rows, "tamed", 364, selling) + 3)),
         "bulk_84": np.log1p(units) - np.log1p(tamed),
         "basket": np.log1p(np.where(np.isfinite(basket), basket, np.nan)),
         "price": np.log(np.maximum(price, 0.01)),
@@ -111,7 +120,20 @@ def _nature(rows: pa.Table, selling: Floats) -> Columns:
     }
 
 
-def _surroundings(rows: pa.Table) -> Columns:
+def plain_level(rows: pa.Table) -> Floats:
+    """Mean logarithm of units + 1 of steps without promotions in the last quarter; else the year; else of all sales."""
+    quarter, year = (_mean_log(rows, "plain_logs", "plain", days) for days in (84, 364))
+    sold = np.maximum(column(rows, "sold_84"), 1)
+    level = np.where(np.isnan(quarter), year, quarter)
+    return np.where(np.isnan(level), column(rows, "logs_84") / sold, level)
+
+
+def _mean_log(rows: pa.Table, logs: str, count: str, days: int) -> Floats:
+    some = column(rows, f"{count}_{days}")
+    return np.where(some > 0, column(rows, f"{logs}_{days}") / np.maximum(some, 1), np.nan)
+
+
+def _surroundings(rows: pa.Table, *, seasoned: bool) -> Columns:
     logs = {
         name: np.log(column(rows, name) + 0.01)
         for name in (
@@ -125,15 +147,17 @@ def _surroundings(rows: pa.Table) -> Columns:
             "store_84",
         )
     }
-    return {
+    growths = {
         "category_growth_28": logs["category_28"] - logs["category_84"],
         "category_growth_84": logs["category_84"] - logs["category_364"],
         "category_rate": logs["category_84"],
         "peer_rate": logs["peer_84"],
         "peer_growth": logs["peer_28"] - logs["peer_84"],
-        "store_growth_7": logs["store_7"] - logs["store_28"],
-        "store_growth_28": logs["store_28"] - logs["store_84"],
     }
+    if seasoned:
+        growths["store_growth_7"] = logs["store_7"] - logs["store_28"]
+        growths["store_growth_28"] = logs["store_28"] - logs["store_84"]
+    return growths
 
 
 def _placed(rows: pa.Table, text: TextSpace) -> Columns:

@@ -21,6 +21,7 @@ from ml.families.seasonality.plans import PROMOTIONS, calendar, promotions
 from ml.families.seasonality.sales import sales
 from ml.families.seasonality.shelf import grid, shelf
 
+FESTIVE_UNTIL = 24
 _SOLD = ("units", "tamed", "lines", "revenue")
 
 
@@ -29,17 +30,19 @@ def features(tables: Tables, as_of: date, params: SeasonalityParams) -> ibis.Tab
     clock = clock_of(tables, as_of, params)
     daily = sales(tables, clock, params.history_days)
     products = shelf(tables, daily, clock, params)
-    panel = _panel(grid(products), daily, promotions(tables, clock, params.history_days))
+    panel = _panel(grid(products), daily, promotions(tables, clock, params.history_days), clock)
     known = with_history(panel, clock)
     peers = peer_days(daily, products, clock)
+    discounts = known.group_by("category", "step").aggregate(category_discount=known.promo_discount.mean())
     near = _occasions(tables, products, category_days(peers), clock, params)
     dated = known.join(calendar(clock, -clock.steps(params.history_days)), "step")
     joined = dated.left_join(near, ["category", "step"]).drop("category_right", "step_right")
+    joined = joined.join(discounts, ["category", "step"])
     joined = _with_groups(joined, group_history(peers, clock))
     return _final(joined.join(products.select("product_id", "title", "price"), "product_id"), clock)
 
 
-def _panel(steps: ibis.Table, daily: ibis.Table, plans: ibis.Table) -> ibis.Table:
+def _panel(steps: ibis.Table, daily: ibis.Table, plans: ibis.Table, clock: Clock) -> ibis.Table:
     """The dense panel: sales (0 where nothing was sold) and promotions of every step."""
     keys = ["product_id", "step"]
     filled = {name: daily[name].fill_null(0.0) for name in _SOLD}
@@ -50,7 +53,20 @@ def _panel(steps: ibis.Table, daily: ibis.Table, plans: ibis.Table) -> ibis.Tabl
         promoted=plans.promo_discount.notnull().cast("float64"),
         **{name: plans[name].fill_null(0.0) for name in planned},
     )
-    return both.mutate(sold=(both.units > 0).cast("float64"), logs=(both.tamed + 1).ln())
+    return both.mutate(**_kinds_of_sales(both, clock))
+
+
+def _kinds_of_sales(panel: ibis.Table, clock: Clock) -> dict[str, ibis.Value]:
+    """Whether and how much was sold, in logarithms, apart for steps with and without a promotion; and December."""
+    day = clock.day_of(panel.step)
+    festive = (day.month() == 12) & (day.day() <= FESTIVE_UNTIL)
+    sold = (panel.units > 0).cast("float64")
+    plain, deals = sold * (1 - panel.promoted), sold * panel.promoted
+    log = (panel.units + 1).ln()
+    return {
+        "sold": sold, "logs": (panel.tamed + 1).ln(), "festive": panel.tamed * festive.cast("float64"),
+        "plain": plain, "plain_logs": plain * log, "deals": deals, "deal_logs": deals * log,
+    }  # fmt: skip
 
 
 def _occasions(

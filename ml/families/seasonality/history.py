@@ -15,6 +15,11 @@ WINDOWS: dict[str, tuple[tuple[int, int], ...]] = {
     "sold": ((28, 0), (84, 0), (364, 0)),
     "revenue": ((84, 0),),
     "promoted": ((28, 0),),
+    "festive": ((364, 0),),
+    "plain": ((84, 0), (364, 0)),
+    "plain_logs": ((84, 0), (364, 0)),
+    "deals": ((364, 0),),
+    "deal_logs": ((364, 0),),
 }
 YEAR = 364
 ABOUT = 3
@@ -28,15 +33,21 @@ def with_history(panel: ibis.Table, clock: Clock) -> ibis.Table:
     }
     wanted = {name: spans(some) for name, some in steps.items()}
     wanted["tamed"] = sorted({*wanted["tamed"], *_year_lags(clock)})
-    summed = _with_last_sale(cumulate(panel, WINDOWS, "product_id", "step"))
-    lagged = lags(summed, wanted, "product_id", "step")
+    summed = cumulate(panel, WINDOWS, "product_id", "step", **_sales_before(panel))
+    lagged = lags(summed, wanted, "product_id", "step", promo_discount_before=_discount_before(summed))
     return lagged.mutate(**_sums(lagged, clock), **_year_before(lagged, clock), **_ages(lagged, clock))
 
 
-def _with_last_sale(panel: ibis.Table) -> ibis.Table:
+def _discount_before(panel: ibis.Table) -> ibis.Value:
+    """The discount of the step before: planned, so it may be filled on future rows too."""
+    window = ibis.window(group_by="product_id", order_by="step")
+    return panel.promo_discount.lag(1).over(window).fill_null(0)
+
+
+def _sales_before(panel: ibis.Table) -> dict[str, ibis.Value]:
     past = ibis.window(group_by="product_id", order_by="step", preceding=(None, 1))
     sale = ibis.ifelse(panel.sold > 0, panel.step, None)
-    return panel.mutate(last_sale=sale.max().over(past), first_sale=sale.min().over(past))
+    return {"last_sale": sale.max().over(past), "first_sale": sale.min().over(past)}
 
 
 def _sums(lagged: ibis.Table, clock: Clock) -> dict[str, ibis.Value]:

@@ -54,7 +54,8 @@ def side_by_side(predictions: pa.Table, truth: pa.Table) -> Judged:
 
 
 def _numbers(table: pa.Table, name: str, missing: float = 0.0) -> Floats:
-    return np.nan_to_num(table.column(name).to_numpy().astype(np.float64), nan=missing)
+    values: Floats = np.nan_to_num(table.column(name).to_numpy().astype(np.float64), nan=missing)
+    return values
 
 
 def _strings(table: pa.Table, name: str) -> NDArray[np.str_]:

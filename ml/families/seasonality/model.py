@@ -15,6 +15,7 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.seasonality import parts, rows
+from ml.families.seasonality.bands import Bands, learn_bands
 from ml.families.seasonality.clock import clock
 from ml.families.seasonality.params import SeasonalityParams
 from ml.families.seasonality.sheet import Sheet, Source, open_source, sheet_of
@@ -30,38 +31,20 @@ _ENOUGH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """How far totals stray from what was expected, by the size of the expectation.
-
-    At each of the sizes (log1p of units), the logarithm of (actual + PRIOR) / (expected + PRIOR) lay between `low` and
-    `high` in all but a tenth of the cases on either side.
-    """
-
-    size: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    def around(self, total: Floats) -> tuple[Floats, Floats]:
-        """The band around expected totals."""
-        size = np.log1p(total)
-        low, high = (np.exp(np.interp(size, self.size, side)) for side in (self.low, self.high))
-        return np.maximum((total + parts.PRIOR) * low - parts.PRIOR, 0), (
-            total + parts.PRIOR
-        ) * high - parts.PRIOR
-
-
-@dataclass(frozen=True, slots=True)
 class Blend:
     """How the parts are joined.
 
-    `day` is the weight of the day's booster in the total; the rest is shared equally by smoothing and the boosters of
+    `dense`: nearly every step has a sale, and the day's booster speaks in logarithms. `day` is the weight
+    of the day's booster in the total; the rest is shared equally by smoothing and the boosters of
     the total. Where a day's mean is above `certain`, the low quantile is above zero: a day without a sale is then
     outside the band. It is set so that the band covers what it says.
     """
 
+    dense: bool
     day: float
     certain: float
-    band: Band
+    totals: Bands
+    days: Bands
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +84,8 @@ def fit(matrix: ibis.Table, as_of: date, params: SeasonalityParams) -> Model:
     )
     known = sheet_of(source, found, space)
     trial, test = _trial(known, held_out, params)
-    blend, quantiles = _calibrate(trial, test, params)
-    boosters = {**parts.grow_means(known, params), "quantiles": quantiles}
+    blend, quantiles = _calibrate(trial, test, params, dense=known.dense)
+    boosters = {**parts.grow_means(known, params, dense=known.dense), "quantiles": quantiles}
     return Model(step, source.horizon, source.seasoned, space, boosters, blend)
 
 
@@ -131,22 +114,37 @@ def _trial(known: Sheet, held_out: date, params: SeasonalityParams) -> tuple[dic
     earlier = origin <= np.datetime64(held_out) - horizon_days
     last = origin == np.datetime64(held_out)
     if min(earlier.sum(), last.sum()) < _ENOUGH:
-        return parts.grow_means(known, params), known
-    return parts.grow_means(known.take(np.flatnonzero(earlier)), params), known.take(np.flatnonzero(last))
+        return parts.grow_means(known, params, dense=known.dense), known
+    before, test = (known.take(np.flatnonzero(some)) for some in (earlier, last))
+    return parts.grow_means(before, params, dense=known.dense), test
 
 
 def _calibrate(
-    trial: dict[str, xgb.Booster], test: Sheet, params: SeasonalityParams
+    trial: dict[str, xgb.Booster], test: Sheet, params: SeasonalityParams, *, dense: bool
 ) -> tuple[Blend, xgb.Booster]:
-    components, day = _components(trial, test)
+    components, day = _components(trial, test, dense=dense)
     actual = np.nan_to_num(test.units)
-    errors = {share: _error(actual, _mean(components, day, share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)}
+    shares = (1.0,) if dense else (0.0, 0.25, 0.5, 0.75, 1.0)
+    errors = {share: _error(actual, _mean(components, day, share)) for share in shares}
     share = min(errors, key=lambda option: errors[option])
     mean = _mean(components, day, share)
     quantiles = parts.grow_quantiles(test, mean, params)
-    made = parts.day_quantiles({"quantiles": quantiles}, test, mean)
-    band = _band(actual.sum(axis=1), mean.sum(axis=1))
-    return Blend(share, _certain(test.units, mean, made), band), quantiles
+    there = ~np.isnan(test.units)
+    totals = learn_bands(actual.sum(axis=1), mean.sum(axis=1), parts.PRIOR, bins=8)
+    days = learn_bands(test.units[there], mean[there], parts.OFFSET, bins=30)
+    made = _quantiles({"quantiles": quantiles}, days, test, mean, dense=dense)
+    return Blend(dense, share, _certain(test.units, mean, made), totals, days), quantiles
+
+
+def _quantiles(
+    boosters: dict[str, xgb.Booster], days: Bands, known: Sheet, mean: Floats, *, dense: bool
+) -> Floats:
+    """By the size of the expectation alone, and by the booster that also sees how the product sells: their average.
+
+    In dense series the errors of one product's steps go together, and the booster would learn products by heart.
+    """
+    by_size = days.around(mean)
+    return by_size if dense else (by_size + parts.day_quantiles(boosters, known, mean)) / 2
 
 
 def _error(actual: Floats, mean: Floats) -> float:
@@ -166,19 +164,10 @@ def _certain(units: Floats, mean: Floats, quantiles: Floats) -> float:
     return float(empty[min(excess, len(empty)) - 1])
 
 
-def _band(actual: Floats, expected: Floats, bins: int = 8) -> Band:
-    order = np.argsort(expected, kind="stable")
-    error = np.log((actual + parts.PRIOR) / (expected + parts.PRIOR))
-    groups = [group for group in np.array_split(order, bins) if len(group)]
-    size, sides = [], []
-    for group in groups:
-        size.append(float(np.log1p(expected[group]).mean()))
-        sides.append(np.quantile(error[group], [0.1, 0.9]).tolist())
-    return Band(tuple(size), tuple(low for low, _ in sides), tuple(high for _, high in sides))
-
-
-def _components(boosters: dict[str, xgb.Booster], known: Sheet) -> tuple[dict[str, Floats], Floats]:
-    day = parts.day_means(boosters, known)
+def _components(
+    boosters: dict[str, xgb.Booster], known: Sheet, *, dense: bool
+) -> tuple[dict[str, Floats], Floats]:
+    day = parts.day_means(boosters, known, dense=dense)
     return {"tsb": known.tsb, **parts.level_totals(boosters, known), "day": day.sum(axis=1)}, day
 
 
@@ -186,15 +175,17 @@ def _mean(components: dict[str, Floats], day: Floats, share: float) -> Floats:
     """The blended total, spread over the days as the day's booster sees them."""
     others = np.mean([values for name, values in components.items() if name != "day"], axis=0)
     total = share * components["day"] + (1 - share) * others
-    return day * (total / np.maximum(components["day"], 1e-9))[:, None]
+    mean: Floats = day * (total / np.maximum(components["day"], 1e-9))[:, None]
+    return mean
 
 
 def forecast(model: Model, known: Sheet) -> Forecast:
     """Mean, quantiles and components of every origin row of the sheet."""
-    components, day = _components(model.boosters, known)
+    components, day = _components(model.boosters, known, dense=model.blend.dense)
     awake = ~_dormant(known)[:, None]
     mean = _mean(components, day, model.blend.day) * awake
-    quantiles = parts.day_quantiles(model.boosters, known, mean) * awake[:, :, None]
+    made = _quantiles(model.boosters, model.blend.days, known, mean, dense=model.blend.dense)
+    quantiles = made * awake[:, :, None]
     sure = (mean >= model.blend.certain) & (mean > 0)
     low = np.where(sure, np.maximum(quantiles[:, :, 0], 0.01 * mean), quantiles[:, :, 0])
     quantiles[:, :, 0] = low
@@ -204,7 +195,8 @@ def forecast(model: Model, known: Sheet) -> Forecast:
 def _dormant(known: Sheet) -> NDArray[np.bool_]:
     """Products without a sale for half a year, and without one at this time a year before: nothing is expected."""
     year_ago = np.nan_to_num(rows.column(known.days, "year_ago_7")).reshape(-1, known.horizon).sum(axis=1)
-    return (rows.column(known.rows, "days_since_sale") > DORMANT_DAYS) & (year_ago <= 0)
+    dormant: NDArray[np.bool_] = (rows.column(known.rows, "days_since_sale") > DORMANT_DAYS) & (year_ago <= 0)
+    return dormant
 
 
 def save(model: Model, folder: Path) -> None:
@@ -232,5 +224,5 @@ def load(folder: Path) -> Model:
 
 
 def _blend(raw: dict[str, Any]) -> Blend:
-    band = Band(**{name: tuple(values) for name, values in raw["band"].items()})
-    return Blend(raw["day"], raw["certain"], band)
+    totals, days = (Bands.of(raw[name]) for name in ("totals", "days"))
+    return Blend(raw["dense"], raw["day"], raw["certain"], totals, days)

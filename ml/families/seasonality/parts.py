@@ -1,4 +1,4 @@
-"""The parts of the model: three boosters of the horizon's total, one of the day's share, and one of the day's quantiles.
+"""The parts of the model: three boosters of the horizon's total, one of the day, and one of the day's quantiles.
 
 The three differ in their loss (median, robust mean, mean), and so in their mistakes: their average beats each of them.
 """
@@ -6,6 +6,7 @@ The three differ in their loss (median, robust mean, mean), and so in their mist
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xgboost as xgb
@@ -23,12 +24,13 @@ LEVEL_PARTS = ("level_median", "level_robust", "level_mean")
 PARTS = (*LEVEL_PARTS, "day", "quantiles")
 PRIOR = 5.0
 OFFSET = 0.3
-DAY_ROWS = 200_000
+DAY_ROWS = 150_000
 
 
-def grow_means(known: Sheet, params: SeasonalityParams) -> dict[str, xgb.Booster]:
+def grow_means(known: Sheet, params: SeasonalityParams, *, dense: bool) -> dict[str, xgb.Booster]:
     """The boosters of the total and of the day, on rows whose horizon is over."""
-    return {**_levels(known, params), "day": _day(known, params)}
+    day = _dense_day if dense else _day
+    return {**_levels(known, params), "day": day(known, params)}
 
 
 def _recipe(objective: str, params: SeasonalityParams, **options: object) -> boosting.Recipe:
@@ -57,11 +59,29 @@ def _levels(known: Sheet, params: SeasonalityParams) -> dict[str, xgb.Booster]:
 def _day(known: Sheet, params: SeasonalityParams) -> xgb.Booster:
     """Units of the day by Poisson regression, with the plain expectation as offset."""
     keep = _sample(~np.isnan(known.units.ravel()), DAY_ROWS, params.seed)
-    seen = design.stack({name: values[keep] for name, values in known.day_columns.items()})
     usual = usual_day(known)[keep]
     units = np.minimum(known.units.ravel()[keep], 20 * usual + 20)
     recipe = _recipe("count:poisson", params, max_delta_step=0.7)
-    return boosting.grow(recipe, tuple(known.day_columns), seen, units, margin=np.log(usual))
+    return boosting.grow(recipe, tuple(known.day_columns), _seen(known, keep), units, margin=np.log(usual))
+
+
+def _dense_day(known: Sheet, params: SeasonalityParams) -> xgb.Booster:
+    """Logarithm of units + 1 over the level without promotions: the median, weighted by one over units.
+
+    That weighted median is the optimum of the mean absolute percentage error, by which dense series are judged.
+    """
+    units = known.units.ravel()
+    keep = _sample(units > 0, DAY_ROWS, params.seed)
+    label = np.log1p(units[keep]) - known.plain[keep]
+    weight = np.clip(np.exp(-label), 0.1, 4)
+    recipe = replace(
+        _recipe("reg:absoluteerror", params), rounds=params.rounds * 4 // 3, depth=params.depth + 2
+    )
+    return boosting.grow(recipe, tuple(known.day_columns), _seen(known, keep), label, weight)
+
+
+def _seen(known: Sheet, keep: NDArray[np.intp]) -> NDArray[np.float32]:
+    return design.stack({name: values[keep] for name, values in known.day_columns.items()})
 
 
 def usual_day(known: Sheet) -> Floats:
@@ -78,9 +98,12 @@ def level_totals(boosters: Boosters, known: Sheet) -> dict[str, Floats]:
     return totals
 
 
-def day_means(boosters: Boosters, known: Sheet) -> Floats:
-    """Mean units of each day by the day's booster; n x horizon."""
+def day_means(boosters: Boosters, known: Sheet, *, dense: bool) -> Floats:
+    """Units of each day by the day's booster; n x horizon."""
     seen = design.stack(known.day_columns)
+    if dense:
+        log = boosting.predict(boosters["day"], tuple(known.day_columns), seen)
+        return np.maximum(np.expm1(known.plain + log), 0).reshape(-1, known.horizon)
     made = boosting.predict(boosters["day"], tuple(known.day_columns), seen, np.log(usual_day(known)))
     return made.reshape(-1, known.horizon)
 

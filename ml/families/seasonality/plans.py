@@ -16,7 +16,8 @@ def promotions(tables: Tables, clock: Clock, history_days: int) -> ibis.Table:
     begin = ibis.greatest(clock.step_of(plans.start_day), -clock.steps(history_days))
     end = ibis.least(clock.step_of(plans.end_day), clock.horizon - 1)
     each = plans.select(
-        "product_id", "kind", discount=plans.discount_pct.fill_null(0), step=ibis.range(begin, end + 1).unnest().cast("int32"),
+        "product_id", "kind", discount=plans.discount_pct.fill_null(0),
+        step=ibis.range(begin, end + 1).unnest().cast("int32"),
     )  # fmt: skip
     flags = {f"promo_{kind}": (each.kind == kind).cast("float64").max() for kind in PROMOTIONS}
     return each.group_by("product_id", "step").aggregate(promo_discount=each.discount.max(), **flags)

@@ -63,7 +63,7 @@ def at_origins(
 
 
 def ahead(matrix: ibis.Table, rows: pa.Table, horizon: int, step: int) -> pa.Table:
-    """For each row of `at_origins` its `horizon` steps in order: plan columns and units (null where there is no row)."""
+    """For each row of `at_origins` its `horizon` steps in order: plan columns and units (null without a row)."""
     pairs = rows.select(["product_id", "origin"]).append_column("pair", pa.array(np.arange(len(rows))))
     wanted = ibis.memtable(pairs).cross_join(ibis.memtable(pa.table({"ahead": np.arange(horizon)})))
     day = (wanted.origin.cast("timestamp") + (wanted.ahead * step).as_interval("D")).date()

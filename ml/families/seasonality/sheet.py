@@ -16,6 +16,13 @@ from ml.toolkit.intermittent import tame, tsb_path
 from ml.toolkit.text import TextSpace
 
 Floats = NDArray[np.float64]
+DENSE = 0.9
+DAY_ORIGIN = (
+    "rate_7", "rate_28", "rate_84", "share_28", "typical_28", "growth_7", "growth_28", "growth_84", "promoted_28",
+    "price",
+    "paid", "category_growth_28", "days_since_sale", "selling_days", "basket", "festive", "uplift",
+    "plain_growth",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,18 @@ class Sheet:
     @property
     def horizon(self) -> int:
         """Steps per origin row."""
-        return self.units.shape[1]
+        return int(self.units.shape[1])
+
+    @property
+    def dense(self) -> bool:
+        """Whether nearly every step has a sale: then steps can be forecast one by one, in logarithms."""
+        there = self.units[~np.isnan(self.units)]
+        return bool(len(there)) and float(np.mean(there > 0)) > DENSE
+
+    @property
+    def plain(self) -> Floats:
+        """Logarithm of a step's units + 1 without promotions; n * horizon values."""
+        return np.repeat(design.plain_level(self.rows), self.horizon)
 
     @property
     def level_columns(self) -> design.Columns:
@@ -49,7 +67,7 @@ class Sheet:
     @property
     def day_columns(self) -> design.Columns:
         """What the models of the day see: n * horizon values each."""
-        spread = {name: np.repeat(values, self.horizon) for name, values in self.origin.items()}
+        spread = {name: np.repeat(self.origin[name], self.horizon) for name in DAY_ORIGIN}
         return {**spread, **self.day}
 
     def take(self, keep: NDArray[np.intp]) -> Sheet:
@@ -64,7 +82,7 @@ class Sheet:
     @property
     def totals(self) -> Floats:
         """Units of the whole horizon; 0 for days without a row."""
-        return np.nan_to_num(self.units).sum(axis=1)
+        return np.asarray(np.nan_to_num(self.units).sum(axis=1), dtype=np.float64)
 
 
 def _take(columns: design.Columns, keep: NDArray[np.intp]) -> design.Columns:
@@ -104,7 +122,7 @@ def sheet_of(source: Source, found: pa.Table, space: TextSpace) -> Sheet:
         step=source.step,
         rows=found,
         days=days,
-        origin=design.at_origin(found, space),
+        origin=design.at_origin(found, space, seasoned=source.seasoned),
         over=design.over_horizon(day, source.horizon),
         day=day,
         units=rows.column(days, "units").reshape(-1, source.horizon),
