@@ -42,11 +42,10 @@ _LATEST = 20
 _DOCS_STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{border:1px solid #8884;padding:.3rem .6rem;text-align:left}
-.fa-check-circle::before{content:"\2714 passed";color:#1a7f37}.fa-times::before{content:"\2718 failed";color:#cf222e}
-.fa-exclamation-triangle::before{content:"\26A0 error";color:#9a6700}i{font-style:normal;white-space:nowrap}
-h5{font-size:1.1rem;margin:1.2rem 0 .3rem}
-nav img,footer,.btn-group,#ge-cta-footer,.modal,[hidden]{display:none!important}
-.alert-success{color:#1a7f37}.alert-danger{color:#cf222e}.cooltip .top{display:none}
+h5{font-size:1.1rem;margin:1.2rem 0 .3rem}h6{font-size:1rem;margin:1rem 0 .3rem}
+i{font-style:normal;white-space:nowrap}.fa-check-circle::before{content:"✔ passed";color:#1a7f37}
+.fa-times::before{content:"✘ failed";color:#cf222e}.fa-exclamation-triangle::before{content:"⚠ error";color:#9a6700}
+.sticky-top,.sticky .card:first-child,footer,.modal,.cooltip .top,[hidden]{display:none!important}
 @media(prefers-color-scheme:dark){body{background:#16181d;color:#e6e6e6}a{color:#8ab4f8}}
 """
 

@@ -55,7 +55,8 @@ class Client:
     async def _ask(self, path: str, method: str) -> Answer:
         answer = Answer()
         scope = {
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": method, "scheme": "http",
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
+            "method": method, "scheme": "http",
             "path": unquote(path), "raw_path": path.encode(), "root_path": "", "query_string": b"", "headers": [],
             "server": ("test", 80), "client": ("test", 1),
         }  # fmt: skip
@@ -107,7 +108,7 @@ def client(home: Path) -> Client:
 def test_data_docs_are_served_in_a_style_that_needs_nobody(client: Client) -> None:
     answer = client.get(f"/runs/{RUN}/docs/events/index.html")
     assert answer.status == 200
-    assert "fa-times::before" in answer.text
+    assert '.fa-times::before{content:"✘ failed"' in answer.text
     assert answer.headers["content-type"].startswith("text/html")
 
 

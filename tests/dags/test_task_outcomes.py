@@ -148,7 +148,7 @@ def test_open_follows_only_tables_that_are_there(
     absent = tuple(name for name in stage_tables(bag) if name not in ("products", "events"))
     calls = _ingest(monkeypatch, ("products", "events"), absent)
     task = task_of(bag, "ingest", "open")
-    task._log = LOG
+    monkeypatch.setattr(type(task), "log", LOG)
     given = context(task, as_of="2024-02-29")
     with caplog.at_level(logging.INFO), pytest.raises(DownstreamTasksSkipped) as skipped:
         act(task, given)
