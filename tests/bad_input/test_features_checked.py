@@ -64,3 +64,10 @@ def test_a_broken_key_stops_the_run(matrix: Path) -> None:
         in message
     )
     assert json.loads((matrix / "quality.json").read_text())["accepted"] is False
+
+
+def test_a_missing_column_is_named(matrix: Path) -> None:
+    once = pq.read_table(matrix / "part-000.parquet")
+    pq.write_table(once.drop_columns(["units"]), matrix / "part-000.parquet")
+    with pytest.raises(DataRejected, match="no units"):
+        check_features(f"{matrix}/*.parquet", matrix / "toy.json", matrix)

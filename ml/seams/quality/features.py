@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from pathlib import Path
 
+from ml.errors import DataRejected
 from ml.seams.quality.contract import find_duplicates
 from ml.seams.quality.predicates import broken_by, is_row_level, listed, quoted
 from ml.seams.quality.result import Finding, QualityResult, finding, skipped
@@ -27,6 +28,7 @@ def check_features(
     read = fill(read_suite(suite), values, "its value is not known here")
     with database(limits or Limits()) as opened:
         opened.run(f"CREATE VIEW {VIEW} AS SELECT * FROM read_parquet({listed([parquet_glob])[1:-1]})")
+        _check_columns(opened, read, suite)
         rows = int(opened.run(f"SELECT count(*) FROM {VIEW}")[0][0])
         result = QualityResult(
             f"{read.name} (features)", rows, _findings(opened, read, rows), quarantines=False, passed=rows
@@ -37,6 +39,18 @@ def check_features(
             f"the family's features are wrong, or {suite} is; all findings: {out / 'quality.json'}"
         )
     return result
+
+
+def _check_columns(opened: Database, read: Suite, suite: Path) -> None:
+    found = {name for name, *_ in opened.run(f"DESCRIBE {VIEW}")}
+    asked = {name for one in read.expectations for name in one.column.split(", ") if name}
+    if asked - found:
+        raise DataRejected(
+            f"{read.name} (features): columns are missing",
+            found=f"no {', '.join(sorted(asked - found))}",
+            expected=f"every column that {suite} speaks of",
+            next_step=f"compute the features again; if the columns were dropped on purpose, change {suite}",
+        )
 
 
 def _findings(opened: Database, suite: Suite, rows: int) -> list[Finding]:
