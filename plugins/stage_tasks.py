@@ -13,9 +13,10 @@ Nothing heavy is imported before a task runs; between tasks only run ids travel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import (
@@ -89,6 +90,18 @@ def errors_decide(log: Logger) -> Iterator[None]:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from None
 
 
+@contextmanager
+def in_time(limit: timedelta, stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` after `limit`: Airflow interrupts the task then, but the task would still wait for its processes."""
+    timer = Timer(limit.total_seconds(), stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 class Task(BaseOperator):  # type: ignore[misc]
     """A task on one of our runs; says what to do in `act`."""
 
@@ -101,7 +114,7 @@ class Task(BaseOperator):  # type: ignore[misc]
 
     def execute(self, context: Context) -> Any:
         """Act; an error of ours decides what happens next."""
-        with errors_decide(self.log):
+        with errors_decide(self.log), in_time(self.execution_timeout, self.on_kill):
             return self.act(context)
 
     def act(self, context: Context) -> Any:

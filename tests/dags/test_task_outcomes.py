@@ -294,3 +294,24 @@ def test_a_stopped_task_takes_its_processes_along() -> None:
     stage = SimpleNamespace(name="gate@x", kind="gate", desc="", cmd="")
     StageTask(task_id="gate", stage=stage).on_kill()
     assert child.wait(timeout=10) != 0
+
+
+def test_a_task_out_of_time_does_not_wait_for_its_processes() -> None:
+    import subprocess
+    import sys
+    import time
+    from datetime import timedelta
+
+    from airflow.sdk.execution_time.timeout import timeout
+
+    started = time.monotonic()
+    stage = SimpleNamespace(name="gate@x", kind="gate", desc="", cmd="")
+    task = StageTask(task_id="gate", stage=stage)
+    with (
+        pytest.raises(AirflowTaskTimeout),
+        stage_tasks.in_time(timedelta(seconds=1), task.on_kill),
+        timeout(1),
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child,
+    ):
+        child.wait()
+    assert time.monotonic() - started < 30
