@@ -3,8 +3,8 @@
 Three words are used throughout:
 
 - *tables*: the validated contract tables by name, lazily, as Ibis tables;
-- *matrix*: the family's feature table, lazily; one row per `key`; what only the past may know is null in rows at or
-  after the origin (future rows carry what is planned in advance);
+- *matrix*: the family's feature table, lazily; one row per `key`; what only the past may know is null in rows
+  after the origin (future rows carry what is planned in advance); the origin's own row holds what was known before it;
 - *as_of*: the origin; nothing that happened at or after 00:00 UTC of this day is known.
 """
 

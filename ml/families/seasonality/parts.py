@@ -1,6 +1,7 @@
 """The parts of the model: three boosters of the horizon's total, one of the day, and one of the day's quantiles.
 
-The three differ in their loss (median, robust mean, mean), and so in their mistakes: their average beats each of them.
+The three differ in what they aim at (median; mean; mean with the store's growth taken out), and so in their mistakes:
+their average beats each of them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ml.toolkit import boosting
 Floats = NDArray[np.float64]
 Boosters = Mapping[str, xgb.Booster]
 LEVELS = (0.1, 0.5, 0.9)
-LEVEL_PARTS = ("level_median", "level_robust", "level_mean")
+LEVEL_PARTS = ("level_median", "level_flat", "level_mean")
 PARTS = (*LEVEL_PARTS, "day", "quantiles")
 PRIOR = 5.0
 OFFSET = 0.3
@@ -41,19 +42,35 @@ def _recipe(objective: str, params: SeasonalityParams, **options: object) -> boo
 
 
 def _levels(known: Sheet, params: SeasonalityParams) -> dict[str, xgb.Booster]:
-    """Total over plain expectation, in logarithms, weighted by volume; and Tweedie with the expectation as offset."""
+    """Total over plain expectation, in logarithms, weighted by volume; and twice by Tweedie with it as offset."""
     seen, names = design.stack(known.level_columns), tuple(known.level_columns)
     label = np.log((known.totals + PRIOR) / (known.base + PRIOR))
     weight = (known.base + PRIOR) / (known.base.mean() + PRIOR)
     median = _recipe("reg:absoluteerror", params)
-    robust = _recipe("reg:pseudohubererror", params, huber_slope=0.5)
     mean = _recipe("reg:tweedie", params, tweedie_variance_power=1.5)
-    capped = np.minimum(known.totals, 5 * known.base + 100)
+    flat = replace(mean, seed=params.seed + 1)
+    capped, offset = np.minimum(known.totals, 5 * known.base + 100), np.log(known.base + 1)
     return {
         "level_median": boosting.grow(median, names, seen, label, weight),
-        "level_robust": boosting.grow(robust, names, seen, label, weight),
-        "level_mean": boosting.grow(mean, names, seen, capped, margin=np.log(known.base + 1)),
+        "level_flat": boosting.grow(flat, names, seen, capped / _store_growth(known), margin=offset),
+        "level_mean": boosting.grow(mean, names, seen, capped, margin=offset),
     }
+
+
+def _store_growth(known: Sheet) -> Floats:
+    """What the whole store sold in each row's horizon over the plain expectation; 1 where a year has come round.
+
+    Divided by it, the target is the product's own deviation, and a season seen only once cannot be taken for growth
+    that goes on.
+    """
+    if known.seasoned:
+        return np.ones(len(known.base))
+    _, place = np.unique(
+        np.asarray(known.rows.column("origin").to_pylist(), dtype="datetime64[D]"), return_inverse=True
+    )
+    sold, expected = (np.bincount(place, weights=some) for some in (known.totals, known.base))
+    growth: Floats = np.clip((sold + 1) / (expected + 1), 0.25, 4)[place]
+    return growth
 
 
 def _day(known: Sheet, params: SeasonalityParams) -> xgb.Booster:
@@ -92,9 +109,10 @@ def usual_day(known: Sheet) -> Floats:
 def level_totals(boosters: Boosters, known: Sheet) -> dict[str, Floats]:
     """The horizon's total by each booster of the total."""
     seen, names = design.stack(known.level_columns), tuple(known.level_columns)
-    logs = {part: boosting.predict(boosters[part], names, seen) for part in LEVEL_PARTS[:2]}
-    totals = {part: np.maximum((known.base + PRIOR) * np.exp(log) - PRIOR, 0) for part, log in logs.items()}
-    totals["level_mean"] = boosting.predict(boosters["level_mean"], names, seen, np.log(known.base + 1))
+    log = boosting.predict(boosters["level_median"], names, seen)
+    totals = {"level_median": np.maximum((known.base + PRIOR) * np.exp(log) - PRIOR, 0)}
+    for part in ("level_flat", "level_mean"):
+        totals[part] = boosting.predict(boosters[part], names, seen, np.log(known.base + 1))
     return totals
 
 

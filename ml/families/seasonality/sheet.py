@@ -34,6 +34,7 @@ class Sheet:
     """
 
     step: int
+    seasoned: bool
     rows: pa.Table
     days: pa.Table
     origin: design.Columns
@@ -74,7 +75,7 @@ class Sheet:
         """The sheet of some of its origin rows."""
         every = (keep[:, None] * self.horizon + np.arange(self.horizon)).ravel()
         return Sheet(
-            self.step, self.rows.take(pa.array(keep)), self.days.take(pa.array(every)),
+            self.step, self.seasoned, self.rows.take(pa.array(keep)), self.days.take(pa.array(every)),
             _take(self.origin, keep), _take(self.over, keep), _take(self.day, every),
             self.units[keep], self.base[keep], self.tsb[keep],
         )  # fmt: skip
@@ -120,6 +121,7 @@ def sheet_of(source: Source, found: pa.Table, space: TextSpace) -> Sheet:
     month = source.horizon * source.step / design.MONTH
     return Sheet(
         step=source.step,
+        seasoned=source.seasoned,
         rows=found,
         days=days,
         origin=design.at_origin(found, space, seasoned=source.seasoned),
