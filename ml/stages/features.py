@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from ml.config import load_params
@@ -24,7 +25,7 @@ def features(name: str) -> None:
         tables = {table: engine.table(table, _validated(table)) for table in record.tables}
         matrix = record.features(tables, params.as_of, params_of(record, params))
         engine.write(matrix, target, record.key)
-    _check(name, target)
+    _check(name, target, params.as_of)
 
 
 def _validated(table: str) -> Path:
@@ -38,11 +39,11 @@ def _validated(table: str) -> Path:
     return folder
 
 
-def _check(name: str, target: Path) -> None:
+def _check(name: str, target: Path, as_of: date) -> None:
     from ml.seams.quality import check_features
 
     suite = Path("expectations/features") / f"{name}.json"
-    check_features(str(target / "*.parquet"), suite, Path("data/features") / name)
+    check_features(str(target / "*.parquet"), suite, target, as_of=as_of)
 
 
 if __name__ == "__main__":
