@@ -40,7 +40,11 @@ class BellwetherError(Exception):
 
     def to_json(self) -> str:
         """The error as one JSON object; `from_json` restores the same class with the same message."""
-        fields: dict[str, str | None] = {"type": type(self).__name__, "what": self.what, "next_step": self.next_step}
+        fields: dict[str, str | None] = {
+            "type": type(self).__name__,
+            "what": self.what,
+            "next_step": self.next_step,
+        }
         for name in ("found", "expected"):
             value = getattr(self, name)
             fields[name] = None if value is None else str(value)

@@ -80,7 +80,9 @@ def _copy_code(project: Path, target: Path) -> None:
 def raw_params(project: Path, **overrides: Any) -> dict[str, Any]:
     """params.yaml of the project with top-level keys replaced; checked. Dates are texts: DVC knows no others."""
     path = project / "params.yaml"
-    texts = {name: value.isoformat() if isinstance(value, date) else value for name, value in overrides.items()}
+    texts = {
+        name: value.isoformat() if isinstance(value, date) else value for name, value in overrides.items()
+    }
     raw: dict[str, Any] = {**yaml.safe_load(path.read_text()), **texts}
     parse_params(raw, str(path))
     return raw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, DateTime, Double, Text
+from sqlalchemy import BigInteger, DateTime, Double
 
 from ml.contracts.base import key_column, required, table
 

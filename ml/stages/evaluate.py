@@ -41,7 +41,8 @@ def evaluate(name: str) -> None:
     with open_engine(params.features, Path(f"data/scratch-{name}")) as engine:
         matrix = engine.table("matrix", Path("data/features") / name)
         folds = record.folds(matrix, params.as_of, own)
-        losses, metrics = [], {}
+        losses: list[pa.Table] = []
+        metrics: dict[str, dict[str, dict[str, float]]] = {}
         for number, fold in enumerate(folds, start=1):
             log.info("judge %d of %d: %s", number, len(folds), fold.name)
             truth = fold.truth.to_pyarrow()

@@ -27,7 +27,9 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
-    url = f"sqlite:///{tmp_path}/ledger.db" if request.param == "sqlite" else request.getfixturevalue("server")
+    url = (
+        f"sqlite:///{tmp_path}/ledger.db" if request.param == "sqlite" else request.getfixturevalue("server")
+    )
     migrate(url)
     migrate(url)
     return Ledger(url)
@@ -35,7 +37,14 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
 
 def promote(ledger: Ledger, family: str, after: int, version: str) -> int:
     return ledger.decide(
-        family, after=after, action=PROMOTE, run_id=f"r{version}", version=version, actor="test", why="w", verdict={"a": 1}
+        family,
+        after=after,
+        action=PROMOTE,
+        run_id=f"r{version}",
+        version=version,
+        actor="test",
+        why="w",
+        verdict={"a": 1},
     ).seq
 
 
@@ -79,7 +88,14 @@ def test_the_chain_shows_tampering(ledger: Ledger) -> None:
 
 def sealed(run: str, table: str, as_of: date) -> Snapshot:
     return Snapshot(
-        run_id=run, table_name=table, as_of=as_of, digest=f"{run}{table}", rows=1, quarantined=0, lock={}, profile={"r": run}
+        run_id=run,
+        table_name=table,
+        as_of=as_of,
+        digest=f"{run}{table}",
+        rows=1,
+        quarantined=0,
+        lock={},
+        profile={"r": run},
     )
 
 

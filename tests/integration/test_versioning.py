@@ -66,7 +66,9 @@ def ran(tmp_path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def test_the_same_stage_with_the_same_inputs_runs_once_anywhere(tmp_path: Path, store: versioning.Store) -> None:
+def test_the_same_stage_with_the_same_inputs_runs_once_anywhere(
+    tmp_path: Path, store: versioning.Store
+) -> None:
     versioning.repro(workspace(tmp_path / "w1", store), "one@a")
     versioning.repro(workspace(tmp_path / "w2", store), "one@a")
     versioning.repro(workspace(tmp_path / "w3", store, seed=2), "one@a")
@@ -115,7 +117,9 @@ def test_a_crash_shows_its_last_lines(tmp_path: Path, store: versioning.Store) -
         versioning.repro(workspace(tmp_path / "w", store), "one@crash")
 
 
-def test_data_that_is_nowhere_is_an_outage_that_names_the_command(tmp_path: Path, store: versioning.Store) -> None:
+def test_data_that_is_nowhere_is_an_outage_that_names_the_command(
+    tmp_path: Path, store: versioning.Store
+) -> None:
     folder = workspace(tmp_path / "w", store)
     (folder / "champion.dvc").write_text(versioning.pointer("champion", "0" * 32 + ".dir"))
     with pytest.raises(SeamUnavailable, match="neither in the cache nor in the remote"):
@@ -135,6 +139,12 @@ def test_stopping_us_stops_the_stage(tmp_path: Path, store: versioning.Store) ->
             time.sleep(0.1)
         process.terminate()
         process.wait(30)
-    alive = subprocess.run(["pgrep", "-f", "stage.py slow"], capture_output=True, text=True, check=False).stdout.split()
-    mine = [pid for pid in alive if Path(f"/proc/{pid}/cwd").exists() and Path(f"/proc/{pid}/cwd").resolve() == folder]
+    alive = subprocess.run(
+        ["pgrep", "-f", "stage.py slow"], capture_output=True, text=True, check=False
+    ).stdout.split()
+    mine = [
+        pid
+        for pid in alive
+        if Path(f"/proc/{pid}/cwd").exists() and Path(f"/proc/{pid}/cwd").resolve() == folder
+    ]
     assert mine == []

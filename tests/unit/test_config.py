@@ -21,7 +21,11 @@ def raw() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("where", "key", "near"),
-    [((), "famlies", "families"), (("gate",), "bootstrp", "bootstrap"), (("snapshot",), "row_per_shard", "rows_per_shard")],
+    [
+        ((), "famlies", "families"),
+        (("gate",), "bootstrp", "bootstrap"),
+        (("snapshot",), "row_per_shard", "rows_per_shard"),
+    ],
 )
 def test_an_unknown_key_names_the_nearest(where: tuple[str, ...], key: str, near: str) -> None:
     params = raw()
@@ -45,11 +49,15 @@ def test_a_missing_file_says_where_to_be(tmp_path: Path) -> None:
         load_params(tmp_path / "params.yaml")
 
 
-def test_environment_before_platform_file_before_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_before_platform_file_before_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("WAREHOUSE_URL", "LEDGER_URL", "MLFLOW_URL"):
         monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
     monkeypatch.setenv("BELLWETHER_HOME", str(tmp_path))
-    (tmp_path / "platform.env").write_text("BELLWETHER_LEDGER_URL=sqlite:///a\nBELLWETHER_MLFLOW_URL=http://127.0.0.1:1\n")
+    (tmp_path / "platform.env").write_text(
+        "BELLWETHER_LEDGER_URL=sqlite:///a\nBELLWETHER_MLFLOW_URL=http://127.0.0.1:1\n"
+    )
     monkeypatch.setenv("BELLWETHER_LEDGER_URL", "sqlite:///b")
     now = settings()
     assert now.ledger == "sqlite:///b"

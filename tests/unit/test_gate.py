@@ -82,7 +82,9 @@ def test_a_slice_that_gets_much_worse_stops_a_model_that_is_better_over_all() ->
 
 def test_beating_the_champion_is_not_enough_when_the_baseline_is_better() -> None:
     challenger, champion = draw(3, shift=-0.3)
-    judged = verdict(losses(**{CHALLENGER: challenger, CHAMPION: champion, BASELINE: challenger * 0.5}), RULES)
+    judged = verdict(
+        losses(**{CHALLENGER: challenger, CHAMPION: champion, BASELINE: challenger * 0.5}), RULES
+    )
     assert not judged.approved
     assert any(BASELINE in reason for reason in judged.reasons)
 
