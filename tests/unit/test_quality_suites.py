@@ -47,7 +47,9 @@ def test_placeholders_are_known(path: Path) -> None:
     texts = {f"known.{column.name}": ["a"] for column in contract.columns}
     values = facts(contract, suite.meta, date(2024, 3, 1), [{**PROFILE, "columns": kept}])
     assert [
-        one.skipped for one in fill(suite, {**texts, **limits, **values}, "absent").expectations if one.skipped
+        one.skipped
+        for one in fill(suite, {**texts, **limits, **values}, "absent").expectations
+        if one.skipped
     ] == []
 
 
