@@ -23,7 +23,7 @@ def shop(products: int = 40, days: int = 240, seed: int = 7, every: int = 1) -> 
     events = _events(first)
     lines, rows = [], []
     for number in range(products):
-        launch = int(random.integers(0, days // 2)) if number % 5 == 0 else 0
+        launch = int(random.integers(0, days // 2)) // every * every if number % 5 == 0 else 0
         last = days // 2 if number % 13 == 12 else days
         rows.append(_product(number, first, launch))
         lines += _sales(number, range(launch, last, every), first, random)

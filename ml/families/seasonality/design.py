@@ -22,6 +22,8 @@ _OF_THE_DAY = frozenset({"ahead", "weekday", "month_day"})
 WORDS: dict[str, str] = {
     "rate_7": "its sales in the last week",
     "rate_28": "its sales in the last four weeks",
+    "rate_56": "its sales in the last eight weeks",
+    "growth_56": "its rise over eight weeks",
     "rate_84": "its sales in the last quarter",
     "rate_364": "its sales in the last year",
     "rate_before_28": "its sales a month before",
@@ -85,6 +87,9 @@ def at_origin(rows: pa.Table, text: TextSpace, *, seasoned: bool) -> Columns:
         out[f"rate_before_{skip}"] = np.log1p(
             np.where(selling >= skip, column(rows, f"tamed_28_before_{skip}"), np.nan)
         )
+    both = column(rows, "tamed_28") + column(rows, "tamed_28_before_28")
+    out["rate_56"] = np.log1p(MONTH * both / np.clip(np.minimum(selling, 56), 1, None))
+    out["growth_56"] = out["rate_28"] - out["rate_56"]
     out["growth_7"] = out["rate_7"] - out["rate_28"]
     out["growth_28"] = out["rate_28"] - out["rate_84"]
     out["growth_84"] = out["rate_84"] - out["rate_364"]

@@ -13,7 +13,7 @@ import ibis
 from ml.families.record import Tables
 from ml.families.seasonality.clock import Clock, clock_of
 from ml.families.seasonality.columns import COLUMNS, HISTORY, PLAN
-from ml.families.seasonality.groups import category_days, group_history, peer_days
+from ml.families.seasonality.groups import category_days, category_discounts, group_history, peer_days
 from ml.families.seasonality.history import with_history
 from ml.families.seasonality.occasions import earlier_lifts, event_days, occasions
 from ml.families.seasonality.params import SeasonalityParams
@@ -30,10 +30,11 @@ def features(tables: Tables, as_of: date, params: SeasonalityParams) -> ibis.Tab
     clock = clock_of(tables, as_of, params)
     daily = sales(tables, clock, params.history_days)
     products = shelf(tables, daily, clock, params)
-    panel = _panel(grid(products), daily, promotions(tables, clock, params.history_days), clock)
+    plans = promotions(tables, clock, params.history_days)
+    panel = _panel(grid(products), daily, plans, clock)
     known = with_history(panel, clock)
     peers = peer_days(daily, products, clock)
-    discounts = known.group_by("category", "step").aggregate(category_discount=known.promo_discount.mean())
+    discounts = category_discounts(plans, products, category_days(peers))
     near = _occasions(tables, products, category_days(peers), clock, params)
     dated = known.join(calendar(clock, -clock.steps(params.history_days)), "step")
     joined = dated.left_join(near, ["category", "step"]).drop("category_right", "step_right")

@@ -25,6 +25,16 @@ def category_days(peers: ibis.Table) -> ibis.Table:
     return _coarser(peers, ["category"])
 
 
+def category_discounts(plans: ibis.Table, shelf: ibis.Table, category: ibis.Table) -> ibis.Table:
+    """Per category and step: the planned discounts' sum over the products present."""
+    keys = ["category", "step"]
+    some = plans.join(shelf.select("product_id", "category"), "product_id")
+    sums = some.group_by(keys).aggregate(discounts=some.promo_discount.sum())
+    joined = category.left_join(sums, keys)
+    share = sums.discounts.fill_null(0) / ibis.greatest(category.products, 1)
+    return joined.select(category.category, category.step, category_discount=share)
+
+
 def peer_days(daily: ibis.Table, shelf: ibis.Table, clock: Clock) -> ibis.Table:
     """Per category, price band and step, dense: products present, and tamed units."""
     sold = daily.join(shelf, "product_id").select("category", "band", "step", "tamed")

@@ -58,7 +58,7 @@ def _levels(known: Sheet, params: SeasonalityParams) -> dict[str, xgb.Booster]:
 
 
 def _store_growth(known: Sheet) -> Floats:
-    """What the whole store sold in each row's horizon over the plain expectation; 1 where a year has come round.
+    """What the whole store sold in each row's horizon over the four weeks before; 1 where a year has come round.
 
     Divided by it, the target is the product's own deviation, and a season seen only once cannot be taken for growth
     that goes on.
@@ -68,7 +68,7 @@ def _store_growth(known: Sheet) -> Floats:
     _, place = np.unique(
         np.asarray(known.rows.column("origin").to_pylist(), dtype="datetime64[D]"), return_inverse=True
     )
-    sold, expected = (np.bincount(place, weights=some) for some in (known.totals, known.base))
+    sold, expected = (np.bincount(place, weights=some) for some in (known.totals, known.recent))
     growth: Floats = np.clip((sold + 1) / (expected + 1), 0.25, 4)[place]
     return growth
 

@@ -81,6 +81,12 @@ class Sheet:
         )  # fmt: skip
 
     @property
+    def recent(self) -> Floats:
+        """Units of the horizon if the last four weeks went on."""
+        months = self.horizon * self.step / design.MONTH
+        return np.asarray(np.expm1(self.origin["rate_28"]) * months, dtype=np.float64)
+
+    @property
     def totals(self) -> Floats:
         """Units of the whole horizon; 0 for days without a row."""
         return np.asarray(np.nan_to_num(self.units).sum(axis=1), dtype=np.float64)
