@@ -50,7 +50,8 @@ def open_ingest(run_id: str, as_of: date | None = None, *, only: Sequence[str] =
         if not tables:
             raise _nothing_to_read(at.warehouse, sorted(there))
         day = as_of or day_after_newest(warehouse, tables)
-    _open_workspace(run_id, day, tables)
+        shop = warehouse.shop()
+    _open_workspace(run_id, day, tables, shop)
     return IngestRun(run_id, day, tables, absent, off)
 
 
@@ -103,13 +104,13 @@ def _nothing_to_read(url: str, there: list[str]) -> DataRejected:
     )
 
 
-def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...]) -> None:
+def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...], shop: str) -> None:
     at = settings()
     ledger = Ledger(at.ledger)
     raw = workspace.raw_params(at.project, as_of=as_of, snapshot_of=run_id)
     if not workspace.folder_of(run_id).exists():
         folder = workspace.create(run_id, raw, {})
-        _write_history(folder, ledger, tables, as_of)
+        _write_history(folder, ledger, tables, shop, as_of)
     ledger.open_run(
         Run(
             run_id=run_id,
@@ -118,15 +119,15 @@ def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...]) -> None:
             git_commit=workspace.git_commit(at.project),
             code_digest=workspace.code_digest(at.project),
             params=(workspace.folder_of(run_id) / "params.yaml").read_text(),
-            notes={"tables": list(tables)},
+            notes={"tables": list(tables), "shop": shop},
         )
     )
 
 
-def _write_history(folder: Path, ledger: Ledger, tables: tuple[str, ...], as_of: date) -> None:
+def _write_history(folder: Path, ledger: Ledger, tables: tuple[str, ...], shop: str, as_of: date) -> None:
     target = folder / "data/inputs/history"
     for table in tables:
-        profiles = ledger.history(table, as_of)
+        profiles = ledger.history(table, shop, as_of)
         if profiles:
             (target / f"{table}.json").write_text(json.dumps({"snapshots": profiles}, sort_keys=True))
 
@@ -154,6 +155,7 @@ def _snapshot(folder: Path, lock: dict[str, dict[str, object]], run: Run, table:
         run_id=run.run_id,
         table_name=table,
         as_of=run.as_of,
+        shop=run.notes["shop"],
         digest=versioning.digest_of(lock, f"validate@{table}", f"data/validated/{table}"),
         rows=result["rows"]["passed"],
         quarantined=result["rows"]["quarantined"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.errors import UsageError
-from ml.seams.warehouse import Warehouse, connect
+from ml.seams.dialects import published
+from ml.seams.warehouse import LOADED, Warehouse, connect
 
 log = logging.getLogger(__name__)
 WORLD = "world"
-MARKER = "loaded"
 _PLANS = ("promotions", "events")
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 Progress = Callable[[str, int], None]
@@ -72,7 +72,7 @@ def load(
     with connect(url) as warehouse:
         there = _present(warehouse)
         others = sorted(there & set(TABLES))
-        if others and f"bellwether_{MARKER}" not in there and not replace:
+        if others and published(LOADED) not in there and not replace:
             raise UsageError(
                 "the warehouse holds contract tables that Bellwether did not load",
                 found=f"{', '.join(others)} in {warehouse.address}",
@@ -94,8 +94,7 @@ def _present(warehouse: Warehouse) -> set[str]:
 
 
 def _write(warehouse: Warehouse, name: str, tables: Mapping[str, Rows], progress: Progress) -> dict[str, int]:
-    marker = pa.table({"name": [name], "loaded_at": [datetime.now(UTC).replace(tzinfo=None)]})
-    warehouse.swap({MARKER: marker})
+    warehouse.mark_loaded(name)
     written = {}
     for table, rows in tables.items():
         stream = Counted(rows)

@@ -1,7 +1,8 @@
 """How MLflow serves any family: the loader of the `python_function` flavour (no pickles).
 
-The model folder holds `model.json` ({"family", "as_of", ...}) and `final/`. `predict` takes rows of the family's
-matrix as a data frame, and the parameter `as_of` (ISO date; default: the day as of which the model was trained).
+The model folder holds `model.json` ({"family", "as_of", "matrix": {column: type}, ...}) and `final/`. `predict` takes
+rows of the family's matrix as a data frame (dates as midnights), and the parameter `as_of` (ISO date; default: the day
+as of which the model was trained).
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ class ServedModel:
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predictions of the family, one row per key that is to be predicted."""
         import ibis
+        import pyarrow as pa
 
         as_of = date.fromisoformat((params or {}).get("as_of") or self._about["as_of"])
-        predictions = self._family.score(self._model, ibis.memtable(model_input), as_of)
+        schema = ibis.schema(self._about["matrix"]).to_pyarrow()
+        rows = pa.Table.from_pandas(model_input[schema.names], schema, preserve_index=False)
+        predictions = self._family.score(self._model, ibis.memtable(rows), as_of)
         frame: pd.DataFrame = predictions.to_pandas()
         return frame
 

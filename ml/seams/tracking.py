@@ -16,6 +16,7 @@ import pyarrow as pa
 from ml.errors import SeamUnavailable, UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
@@ -229,8 +230,8 @@ def _register(entry: Record) -> str:
     import mlflow
     from mlflow.models import infer_signature
 
-    example = entry.example.to_pandas()
-    signature = infer_signature(example, entry.predictions.to_pandas(), params={"as_of": entry.tags["as_of"]})
+    example = _frame(entry.example)
+    signature = infer_signature(example, _frame(entry.predictions), params={"as_of": entry.tags["as_of"]})
     logged = mlflow.pyfunc.log_model(
         name="model",
         loader_module="ml.families.pyfunc",
@@ -241,6 +242,16 @@ def _register(entry: Record) -> str:
         registered_model_name=entry.family,
     )
     return str(logged.registered_model_version)
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    """A data frame of types that an MLflow signature knows: dates become midnights."""
+    for position, column in enumerate(rows.schema):
+        if pa.types.is_date(column.type):
+            midnights = rows.column(position).cast(pa.timestamp("us"))
+            rows = rows.set_column(position, column.name, midnights)
+    frame: pd.DataFrame = rows.to_pandas()
+    return frame
 
 
 def _distribution(name: str) -> str:

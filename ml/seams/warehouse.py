@@ -9,12 +9,12 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Table
+from sqlalchemy import Column, DateTime, MetaData, Table, Text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -25,6 +25,16 @@ from ml.seams.conform import check_types, conform, nullable_schema
 from ml.seams.dialects import Driver, published
 
 _DAY = timedelta(days=1)
+
+
+LOADED = "loaded"
+_LOADED = Table(
+    published(LOADED),
+    MetaData(),
+    Column("name", Text),
+    Column("loaded_at", DateTime),
+    info={"event_time": None},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,18 @@ class Warehouse:
     def swap(self, publications: Mapping[str, pa.Table]) -> None:
         """Replace the tables `bellwether_<name>` in one transaction; lists are stored as JSON text."""
         self._driver.swap({published(name): table for name, table in publications.items()})
+
+    def mark_loaded(self, name: str) -> None:
+        """Note that `bellwether load` fills the contract tables now: they hold another shop than before."""
+        loaded_at = datetime.now(UTC).replace(tzinfo=None)
+        self.swap({LOADED: pa.table({"name": [name], "loaded_at": [loaded_at]})})
+
+    def shop(self) -> str:
+        """Whose data this is: the address, and what was loaded when, if `bellwether load` did."""
+        if published(LOADED) not in self.tables():
+            return self.address
+        rows = self._driver.scan(_LOADED, ["name", "loaded_at"], None).read_all().to_pylist()
+        return " ".join([self.address, *(f"{row['name']} {row['loaded_at']}" for row in rows)])
 
     def remove(self, names: Sequence[str]) -> None:
         """Drop these contract tables, all or none. Raises UsageError if one of them is a view."""

@@ -40,6 +40,7 @@ def train(name: str) -> None:
         "family": name,
         "as_of": params.as_of.isoformat(),
         "holdout": folds[-1].name,
+        "matrix": {column: str(kind) for column, kind in matrix.schema().items()},
         "folds": {fold.name: fold.as_of.isoformat() for fold in folds},
     }
     (target / "model.json").write_text(json.dumps(about, indent=1))

@@ -86,30 +86,33 @@ def test_the_chain_shows_tampering(ledger: Ledger) -> None:
         previous = row.digest
 
 
-def sealed(run: str, table: str, as_of: date) -> Snapshot:
-    return Snapshot(
-        run_id=run,
-        table_name=table,
-        as_of=as_of,
-        digest=f"{run}{table}",
-        rows=1,
-        quarantined=0,
-        lock={},
-        profile={"r": run},
-    )
+def seal(ledger: Ledger, run: str, day: int, tables: str, shop: str = "s") -> None:
+    as_of = date(2025, 1, day)
+    ledger.open_run(Run(run_id=run, kind="ingest", as_of=as_of))
+    common = {"run_id": run, "as_of": as_of, "shop": shop, "rows": 1, "quarantined": 0, "lock": {}}
+    ledger.seal([Snapshot(table_name=t, digest=f"{run}{t}", profile={"r": run}, **common) for t in tables])
 
 
 def test_sealed_tables_come_from_one_ingest_that_has_them_all(ledger: Ledger) -> None:
-    for run, day in (("i1", 1), ("i2", 2), ("i3", 3)):
-        ledger.open_run(Run(run_id=run, kind="ingest", as_of=date(2025, 1, day)))
-    ledger.seal([sealed("i1", t, date(2025, 1, 1)) for t in ("a", "b")])
-    ledger.seal([sealed("i2", t, date(2025, 1, 2)) for t in ("a", "b", "c")])
-    ledger.seal([sealed("i3", "a", date(2025, 1, 3))])
+    seal(ledger, "i1", 1, "ab")
+    seal(ledger, "i2", 2, "abc")
+    seal(ledger, "i3", 3, "a")
     assert {s.run_id for s in ledger.sealed(["a", "b"])} == {"i2"}
     assert {s.run_id for s in ledger.sealed(["a"])} == {"i3"}
     assert {s.run_id for s in ledger.sealed(["a", "b"], date(2025, 1, 1))} == {"i1"}
     assert ledger.sealed(["a", "z"]) == []
-    assert [p["r"] for p in ledger.history("a", date(2025, 1, 3))] == ["i1", "i2"]
+    assert [p["r"] for p in ledger.history("a", "s", date(2025, 1, 3))] == ["i1", "i2"]
+
+
+def test_a_backfill_is_not_news_but_another_shop_is(ledger: Ledger) -> None:
+    seal(ledger, "j2", 2, "de", "mine")
+    seal(ledger, "j1", 1, "de", "mine")
+    assert {s.run_id for s in ledger.sealed(["d", "e"])} == {"j2"}
+    assert {s.run_id for s in ledger.sealed(["d", "e"], date(2025, 1, 1))} == {"j1"}
+    seal(ledger, "j0", 1, "de", "another")
+    assert {s.run_id for s in ledger.sealed(["d", "e"])} == {"j0"}
+    assert ledger.sealed(["d", "e"], date(2025, 1, 2)) == []
+    assert ledger.history("d", "another", date(2025, 2, 1))[0]["r"] == "j0"
 
 
 def test_an_unknown_run_is_a_usage_error(ledger: Ledger) -> None:

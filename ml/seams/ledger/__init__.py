@@ -138,19 +138,26 @@ class Ledger:
                 session.merge(snapshot)
 
     def sealed(self, tables: Sequence[str], as_of: date | None = None) -> list[Snapshot]:
-        """The newest ingest (of `as_of`, if given) that sealed all of `tables`; [] if there is none."""
+        """All of `tables` from one ingest of the shop that was read last; [] if there is none.
+
+        Of its ingests the newest one of `as_of`, or without `as_of` of the latest day: a backfill of an old day does
+        not pass for news.
+        """
         with self._session() as session:
-            newest = (
-                select(Snapshot.run_id)
+            complete = (
+                select(Snapshot.run_id, func.max(Snapshot.as_of), func.max(Snapshot.sealed_at), Snapshot.shop)
                 .where(Snapshot.table_name.in_(tables))
-                .group_by(Snapshot.run_id)
+                .group_by(Snapshot.run_id, Snapshot.shop)
                 .having(func.count() == len(tables))
-                .order_by(func.max(Snapshot.sealed_at).desc())
-                .limit(1)
             )
-            if as_of is not None:
-                newest = newest.where(Snapshot.as_of == as_of)
-            run_id = session.scalar(newest)
+            found = session.execute(complete).all()
+            if not found:
+                return []
+            shop = max(found, key=lambda row: row[2])[3]
+            fits = [row for row in found if row[3] == shop and as_of in (None, row[1])]
+            if not fits:
+                return []
+            run_id = max(fits, key=lambda row: (row[1], row[2]))[0]
             rows = select(Snapshot).where(Snapshot.run_id == run_id, Snapshot.table_name.in_(tables))
             return list(session.scalars(rows.order_by(Snapshot.table_name)))
 
@@ -160,12 +167,12 @@ class Ledger:
             rows = select(Snapshot).where(Snapshot.run_id == run_id, Snapshot.table_name.in_(tables))
             return list(session.scalars(rows))
 
-    def history(self, table: str, before: date, limit: int = 30) -> list[dict[str, Any]]:
-        """Profiles of the last accepted snapshots of `table` as of earlier days: one a day, oldest first."""
+    def history(self, table: str, shop: str, before: date, limit: int = 30) -> list[dict[str, Any]]:
+        """Profiles of a shop's last accepted snapshots of `table` as of earlier days: one a day, oldest first."""
         with self._session() as session:
             rows = session.scalars(
                 select(Snapshot)
-                .where(Snapshot.table_name == table, Snapshot.as_of < before)
+                .where(Snapshot.table_name == table, Snapshot.shop == shop, Snapshot.as_of < before)
                 .order_by(Snapshot.as_of.desc(), Snapshot.sealed_at.desc())
                 .limit(4 * limit)
             )

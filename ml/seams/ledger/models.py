@@ -48,6 +48,7 @@ class Snapshot(Base):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
     table_name: Mapped[str] = mapped_column(Text, primary_key=True)
     as_of: Mapped[date] = mapped_column(Date)
+    shop: Mapped[str] = mapped_column(Text, default="")
     sealed_at: Mapped[datetime] = mapped_column(DateTime, default=now)
     digest: Mapped[str] = mapped_column(Text)
     rows: Mapped[int] = mapped_column(BigInteger)

@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text(), nullable=False),
         sa.Column("table_name", sa.Text(), nullable=False),
         sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("shop", sa.Text(), nullable=False),
         sa.Column("sealed_at", sa.DateTime(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),

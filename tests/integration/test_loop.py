@@ -1,0 +1,213 @@
+"""The whole loop without Airflow: real DuckDB, DVC, Great Expectations, MLflow store and ledger on one small shop."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from ml.actions.load import load, tables_of, write_folder
+from ml.actions.loop import Outcome, run_loop
+from ml.actions.score import score
+from ml.config import settings
+from ml.errors import DataRejected, StaleDecision, UsageError
+from ml.seams.ledger import PROMOTE, REJECT, Ledger
+from ml.seams.tracking import Tracking
+from ml.seams.warehouse import connect
+from ml.world import DEFAULT_END, simulate
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+FAST = {"rounds": 30, "max_rows": 40_000, "autoets_series": 0}
+
+
+@dataclass(frozen=True)
+class Shop:
+    home: Path
+    first: Outcome
+    again: Outcome
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
+            patch.delenv(name)
+        patch.setenv("BELLWETHER_HOME", str(home))
+        world = simulate("small", 7, lines=60_000)
+        load(settings().warehouse, "world", world.tables)
+        first = run_loop("seasonality", None, overrides=FAST)
+        again = run_loop("seasonality", None, overrides=FAST)
+        yield Shop(home, first, again)
+
+
+def test_a_manual_date_is_the_day_after_the_newest_rows(shop: Shop) -> None:
+    assert shop.first.as_of == DEFAULT_END
+
+
+def test_the_first_model_beats_the_baseline_and_becomes_champion(shop: Shop) -> None:
+    assert shop.first.promoted, shop.first.verdict["reasons"]
+    champion = Ledger(settings().ledger).champion("seasonality")
+    assert champion is not None and champion.version == shop.first.version
+    assert Tracking(settings().mlflow).version_of("seasonality") == champion.version
+
+
+def test_the_same_model_again_is_recorded_and_not_promoted(shop: Shop) -> None:
+    assert not shop.again.promoted
+    assert shop.again.version != shop.first.version
+    actions = [row.action for row in Ledger(settings().ledger).decisions("seasonality")]
+    assert actions == [PROMOTE, REJECT]
+    assert shop.again.verdict["headline"]["against"] == "champion"
+    assert shop.again.verdict["headline"]["difference"] == pytest.approx(0)
+
+
+def test_the_same_data_and_recipe_give_the_same_bytes(shop: Shop) -> None:
+    locks = [
+        Ledger(settings().ledger).run(
+            Tracking(settings().mlflow).version_tags("seasonality", v)["bellwether.run_id"]
+        )
+        for v in (shop.first.version, shop.again.version)
+    ]
+    assert locks[0].data_digest == locks[1].data_digest
+    digests = [_outs(run.lock) for run in locks]
+    for stage in ("features-seasonality", "train@seasonality"):
+        assert digests[0][stage] == digests[1][stage]
+
+
+def _outs(lock: str) -> dict[str, Any]:
+    import yaml
+
+    return {name: body["outs"] for name, body in yaml.safe_load(lock)["stages"].items()}
+
+
+def test_mlflow_shows_parameters_metrics_data_card_plots_and_windows(shop: Shop) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(settings().mlflow)
+    client = mlflow.MlflowClient()
+    version = client.get_model_version("seasonality", shop.first.version)
+    run = client.get_run(version.run_id)
+    assert {"family", "as_of", "data_digest", "code_digest", "git_commit", "verdict"} <= set(version.tags)
+    assert {"wape_total", "baseline_wape_total", "gate_difference"} <= set(run.data.metrics)
+    assert run.data.params["as_of"] == DEFAULT_END.isoformat()
+    names = {item.dataset.name for item in run.inputs.dataset_inputs}
+    assert names == {"order_lines", "products", "promotions", "events"}
+    files = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert {"model_card.md", "plots", "verdict", "workspace"} <= files
+    children = client.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    )
+    assert len(children) == 3
+    card = Path(
+        mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="model_card.md")
+    ).read_text()
+    assert "order\\_lines" in card and "dvc repro" in card
+
+
+def test_the_registered_model_is_served_by_mlflow_alone(shop: Shop) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(settings().mlflow)
+    model = mlflow.pyfunc.load_model(f"models:/seasonality/{shop.first.version}")
+    example = model.input_example if hasattr(model, "input_example") else None
+    assert model.metadata.signature is not None
+    frame = (
+        model.metadata.load_input_example(
+            mlflow.artifacts.download_artifacts(f"models:/seasonality/{shop.first.version}")
+        )
+        if example is None
+        else example
+    )
+    predicted = model.predict(frame)
+    assert {"product_id", "day", "mean", "q10", "q50", "q90"} <= set(predicted.columns)
+
+
+def test_publications_are_in_the_warehouse_and_on_pages(shop: Shop) -> None:
+    published = shop.first.published
+    assert published is not None and published.site is not None and published.site.exists()
+    with connect(settings().warehouse) as warehouse:
+        assert {f"bellwether_{name}" for name in published.rows} <= warehouse.tables()
+    with duckdb.connect(str(shop.home / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute("SELECT count(*), min(day) FROM bellwether_forecasts").fetchone()
+    assert found == (published.rows["forecasts"], DEFAULT_END)
+
+
+def test_score_reads_files_alone_and_does_not_look_ahead(shop: Shop, tmp_path: Path) -> None:
+    tables, _ = tables_of("world", size="small")
+    write_folder(tmp_path / "tables", tables)
+    day = date(2025, 11, 3)
+    rows = score("seasonality@champion", tmp_path / "tables", day, tmp_path / "whole.parquet")
+    scored = pq.read_table(tmp_path / "whole.parquet")
+    assert rows == scored.num_rows > 0
+    days = scored["day"].to_pylist()
+    assert (min(days), max(days)) == (day, date(2025, 11, 30))
+    lines = pq.read_table(tmp_path / "tables/order_lines.parquet")
+    import pyarrow.compute as pc
+
+    cut = lines.filter(pc.less(lines["ordered_at"], pc.cast(day, lines["ordered_at"].type)))
+    pq.write_table(cut, tmp_path / "tables/order_lines.parquet")
+    score("seasonality", tmp_path / "tables", day, tmp_path / "cut.parquet")
+    assert pq.read_table(tmp_path / "cut.parquet").equals(scored)
+
+
+def test_rejected_data_leaves_champion_and_publications_as_they_were(shop: Shop) -> None:
+    before = Ledger(settings().ledger).champion("seasonality")
+    with duckdb.connect(str(shop.home / "warehouse.duckdb")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM order_lines")
+        connection.execute("UPDATE order_lines SET unit_price = -1 WHERE line_no = 1")
+    try:
+        with pytest.raises(DataRejected) as caught:
+            run_loop("seasonality", None, overrides=FAST)
+        for word in ("order_lines", "unit_price", "-1"):
+            assert word in str(caught.value)
+        assert caught.value.next_step
+    finally:
+        with duckdb.connect(str(shop.home / "warehouse.duckdb")) as connection:
+            connection.execute("DELETE FROM order_lines")
+            connection.execute("INSERT INTO order_lines SELECT * FROM kept")
+            connection.execute("DROP TABLE kept")
+    assert Ledger(settings().ledger).champion("seasonality") == before
+
+
+def test_a_decision_prepared_before_another_promotion_is_stale(shop: Shop) -> None:
+    from ml.actions.retrain import promote
+
+    ledger = Ledger(settings().ledger)
+    tags = Tracking(settings().mlflow).version_tags("seasonality", shop.again.version)
+    run = ledger.run(tags["bellwether.run_id"])
+    ledger.update_run(run.run_id, notes={"decided_after": 0})
+    with pytest.raises(StaleDecision):
+        promote(run.run_id)
+    champion = ledger.champion("seasonality")
+    assert champion is not None and champion.version == shop.first.version
+
+
+def test_unknown_names_are_usage_errors(shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing"):
+        run_loop("nothing", None)
+    with pytest.raises(UsageError, match="999"):
+        score("seasonality:999", tmp_path, DEFAULT_END, tmp_path / "x.parquet")
+
+
+def test_exit_codes_and_json_of_the_command(shop: Shop) -> None:
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ml", *arguments], capture_output=True, text=True, check=False
+        )
+
+    unknown = call("run", "nothing")
+    assert unknown.returncode == 64 and "seasonality" in unknown.stderr
+    refused = call("load", "online_retail_uci")
+    assert refused.returncode == 64 and "--path" in refused.stderr
+    status = call("status", "--json")
+    assert isinstance(json.loads(status.stdout), dict)
