@@ -1,0 +1,137 @@
+"""Every metric of a family against its baselines, on the windows of its backtest, in one run.
+
+    python -m bench.quality                                   # the simulated world
+    python -m bench.quality --data online_retail_uci --path DIR [--as-of DATE]
+
+The windows, cases and truths are those of the stage `evaluate`: rolling origins, oldest first. Prints Markdown tables;
+with `--out FILE` also writes all figures as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ml.actions.load import tables_of, write_folder
+from ml.actions.score import known_before
+from ml.config import load_params
+from ml.families import family
+from ml.seams.engine import open_engine
+from ml.stages.family_params import params_of
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Parse the arguments, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--family", default="seasonality")
+    parser.add_argument("--data", default="world", help="world or a data set of ml/sources")
+    parser.add_argument("--path", type=Path, help="folder of the data set's files")
+    parser.add_argument("--size", default="small", help="of the world")
+    parser.add_argument(
+        "--as-of", type=date.fromisoformat, help="default: the day after the newest order line"
+    )
+    parser.add_argument("--out", type=Path, help="JSON file for all figures")
+    options = parser.parse_args()
+    figures = measure(options)
+    for window, models in figures["windows"].items():
+        print(f"\n### {options.data}, {window}\n")
+        print("\n".join(markdown(models)))
+    print("\nseconds: " + ", ".join(f"{name} {value:.0f}" for name, value in figures["seconds"].items()))
+    if options.out:
+        options.out.write_text(json.dumps(figures, indent=1, sort_keys=True))
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All metrics by window and model, and how long each step took."""
+    params = load_params(ROOT / "params.yaml")
+    record = family(options.family)
+    own = params_of(record, params)
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        as_of = lay_out(options, record.tables, folder)
+        with open_engine(params.features, folder / "spill") as engine:
+            tables = {name: engine.table(name, folder / name) for name in record.tables}
+            with Timed(seconds, "features"):
+                engine.write(record.features(tables, as_of, own), folder / "matrix", record.key)
+            matrix = engine.table("matrix", folder / "matrix")
+            windows = {}
+            for fold in record.folds(matrix, as_of, own):
+                windows[fold.name] = dict(judged(record, fold, own, seconds))
+    return {"data": options.data, "as_of": as_of.isoformat(), "windows": windows, "seconds": seconds}
+
+
+class Timed:
+    """Add the seconds inside the block to `into[name]`."""
+
+    def __init__(self, into: dict[str, float], name: str) -> None:
+        self.into, self.name = into, name
+
+    def __enter__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.into[self.name] = self.into.get(self.name, 0.0) + time.perf_counter() - self.start
+
+
+def judged(
+    record: Any, fold: Any, own: Any, seconds: dict[str, float]
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Metrics of the family's own model and of each baseline on one window."""
+    truth = fold.truth.to_pyarrow()
+    with Timed(seconds, "fit"):
+        model = record.fit(fold.train, fold.as_of, own)
+    with Timed(seconds, "score"):
+        predictions = record.score(model, fold.test, fold.as_of)
+    yield record.name, record.metrics(predictions, truth)
+    with Timed(seconds, "baselines"):
+        baselines = record.baselines(fold.test, fold.as_of, own)
+    for name, predicted in baselines.items():
+        yield name, record.metrics(predicted, truth)
+
+
+def lay_out(options: argparse.Namespace, names: tuple[str, ...], folder: Path) -> date:
+    """Write the tables as folders of Parquet, cut at `as_of`; returns it."""
+    tables, _ = tables_of(options.data, path=options.path, size=options.size)
+    write_folder(folder / "all", tables)
+    lines = pq.read_table(folder / "all/order_lines.parquet", columns=["ordered_at"])
+    as_of = options.as_of or day_after(lines)
+    for name in names:
+        (folder / name).mkdir()
+        rows = known_before(name, pq.read_table(folder / "all" / f"{name}.parquet"), as_of)
+        pq.write_table(rows, folder / name / "part-000.parquet")
+    return as_of
+
+
+def day_after(lines: Any) -> date:
+    """The day after the newest order line."""
+    import pyarrow.compute as pc
+
+    newest = pc.max(lines["ordered_at"]).as_py()
+    return date.fromordinal(newest.date().toordinal() + 1)
+
+
+def markdown(models: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """One row per metric, one column per model."""
+    names = list(models)
+    yield "| metric | " + " | ".join(names) + " |"
+    yield "|---|" + "---|" * len(names)
+    for metric in next(iter(models.values())):
+        values = (models[name].get(metric) for name in names)
+        yield f"| {metric} | " + " | ".join("–" if v is None else f"{v:.4g}" for v in values) + " |"
+
+
+if __name__ == "__main__":
+    main()
