@@ -286,6 +286,8 @@ class PromoteTask(Task):
         answer = ti.xcom_pull(task_ids="approve") or {}
         person = (answer.get("responded_by_user") or {}).get("name")
         version = promote(self.run_id, **({"actor": person} if person else {}))
+        if version is None:
+            raise AirflowSkipException("not promoted: it lost to a version that was promoted meanwhile")
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"run_id": self.run_id, "version": version}
 

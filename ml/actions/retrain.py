@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -192,36 +193,57 @@ def refuse(run_id: str, *, actor: str, why: str) -> None:
     ledger.update_run(run_id, status="refused")
 
 
-def promote(run_id: str, *, actor: str = "gate") -> str:
+def promote(run_id: str, *, actor: str = "gate") -> str | None:
     """Make the run's version the champion: the ledger first (compare-and-swap), then MLflow's alias. Returns it.
 
-    Raises StaleDecision if another version became champion since this run was opened.
+    If another version became champion since the run was judged, it is judged again, against that one: a lost gate is
+    written into the ledger and gives None. Raises StaleDecision if yet another decision comes at the same moment.
     """
-    at = settings()
-    ledger = Ledger(at.ledger)
+    ledger = Ledger(settings().ledger)
     run = ledger.run(run_id)
     family, version = str(run.family), str(run.notes["version"])
     if ledger.promotion_of(run_id) is None:
+        last = _last_seq(ledger, family)
+        if _promoted_since(ledger, run):
+            rejudge(run_id, last)
+            if not approve(run_id):
+                return None
+            last = _last_seq(ledger, family)
+        judged = verdict_of(run_id)
         ledger.decide(
             family,
-            after=_unless_promoted_since(ledger, run),
+            after=last,
             action=PROMOTE,
             run_id=run_id,
             version=version,
             actor=actor,
-            why="; ".join(verdict_of(run_id)["reasons"]),
-            verdict=verdict_of(run_id),
+            why="; ".join(judged["reasons"]),
+            verdict=judged,
         )
     follow(family)
     ledger.update_run(run_id, status="promoted")
     return version
 
 
-def _unless_promoted_since(ledger: Ledger, run: Run) -> int:
-    """The last decision's number, provided that no promotion came after the one this run was judged against."""
-    known = int(run.notes["decided_after"])
+def _promoted_since(ledger: Ledger, run: Run) -> bool:
     champion = ledger.champion(str(run.family))
-    return known if champion and champion.seq > known else _last_seq(ledger, str(run.family))
+    return champion is not None and champion.seq > int(run.notes["decided_after"])
+
+
+def rejudge(run_id: str, decided_after: int) -> None:
+    """Compare the run's version with the champion of now, in the run's workspace."""
+    ledger = Ledger(settings().ledger)
+    family = str(ledger.run(run_id).family)
+    folder = workspace.existing(run_id)
+    pointer = _champion_pointer(ledger, family)
+    if pointer is not None:
+        shutil.rmtree(folder / "data/inputs/champion", ignore_errors=True)
+        (folder / "data/inputs/champion.dvc").write_text(pointer)
+        versioning.pull(folder, ["data/inputs/champion.dvc"])
+    for stage in ("evaluate", "gate"):
+        workspace.run_stage(run_id, stage_name(stage, family))
+    finish_stages(run_id)
+    ledger.update_run(run_id, notes={"decided_after": decided_after})
 
 
 def follow(family: str) -> None:

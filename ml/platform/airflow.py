@@ -103,6 +103,7 @@ def _web(port: int) -> dict[str, str]:
 def _sizes(home: Path) -> dict[str, str]:
     return {
         "core__parallelism": str(PARALLELISM),
+        "core__default_pool_task_slot_count": str(PARALLELISM),
         "dag_processor__parsing_processes": "1",
         "dag_processor__refresh_interval": "30",
         "dag_processor__dag_bundle_storage_path": str(home / "airflow" / "bundles"),

@@ -16,11 +16,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from ml import workspace
 from ml.actions.load import load, tables_of, write_folder
 from ml.actions.loop import Outcome, run_loop
+from ml.actions.retrain import STAGES, open_retrain, promote, stage_name
 from ml.actions.score import score
 from ml.config import settings
-from ml.errors import DataRejected, StaleDecision, UsageError
+from ml.errors import DataRejected, UsageError
 from ml.seams.ledger import PROMOTE, REJECT, Ledger
 from ml.seams.tracking import Tracking
 from ml.seams.warehouse import connect
@@ -179,17 +181,19 @@ def test_rejected_data_leaves_champion_and_publications_as_they_were(shop: Shop)
     assert Ledger(settings().ledger).champion("seasonality") == before
 
 
-def test_a_decision_prepared_before_another_promotion_is_stale(shop: Shop) -> None:
-    from ml.actions.retrain import promote
-
+def test_a_version_judged_before_another_promotion_is_judged_again(shop: Shop) -> None:
     ledger = Ledger(settings().ledger)
-    tags = Tracking(settings().mlflow).version_tags("seasonality", shop.again.version)
-    run = ledger.run(tags["bellwether.run_id"])
-    ledger.update_run(run.run_id, notes={"decided_after": 0})
-    with pytest.raises(StaleDecision):
-        promote(run.run_id)
+    tags = Tracking(settings().mlflow).version_tags("seasonality", shop.first.version)
     champion = ledger.champion("seasonality")
-    assert champion is not None and champion.version == shop.first.version
+    run = ledger.run(tags["bellwether.run_id"])
+    twin = f"{run.run_id}-twin"
+    open_retrain("seasonality", twin, run.as_of, overrides=FAST)
+    for stage in STAGES:
+        workspace.run_stage(twin, stage_name(stage, "seasonality"))
+    ledger.update_run(twin, notes={"decided_after": 0, "version": "77"})
+    assert promote(twin) is None
+    assert ledger.champion("seasonality") == champion
+    assert ledger.decisions("seasonality")[-1].action == REJECT
 
 
 def test_unknown_names_are_usage_errors(shop: Shop, tmp_path: Path) -> None:
