@@ -304,13 +304,12 @@ class PublishTask(Task):
         self.family = family
 
     def act(self, context: Context) -> str:
-        """Publish; skipped while the family has no champion."""
-        from ml.actions.publish import publish
-        from ml.config import settings
-        from ml.seams.ledger import Ledger
+        """Publish; skipped while the family has no champion for the newest tables."""
+        from ml.actions.publish import not_ready, publish
 
-        if Ledger(settings().ledger).champion(self.family) is None:
-            raise AirflowSkipException(f"family {self.family} has no champion yet: nothing to publish")
+        missing = not_ready(self.family)
+        if missing:
+            raise AirflowSkipException(f"nothing to publish: {missing}")
         self.run_id = run_id(f"publish-{self.family}", None, "newest", context["run_id"])
         published = publish(self.family, self.run_id)
         self.log.info("published version %s as of %s: %s", published.version, published.as_of, published.rows)

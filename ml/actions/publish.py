@@ -38,18 +38,29 @@ class Published:
     rows: dict[str, int]
 
 
+def not_ready(family: str) -> str | None:
+    """Why there is nothing to publish yet: no champion, or one of another shop than the newest tables'."""
+    ledger = Ledger(settings().ledger)
+    champion = ledger.champion(family)
+    if champion is None:
+        return f"family {family} has no champion yet"
+    newest = ledger.sealed(family_of(family).tables)
+    trained = ledger.run(ledger.run(champion.run_id).notes["ingest"]).notes["shop"]
+    if newest and newest[0].shop != trained:
+        return f"the champion of {family} knows another shop ({trained}) than the newest tables are of"
+    return None
+
+
 def publish(family: str, run_id: str) -> Published:
     """Score the newest sealed tables with the champion and swap its publications in.
 
-    Raises UsageError if the family has no champion yet.
+    Raises UsageError if the family has no champion for them (`not_ready`).
     """
     at = settings()
     ledger = Ledger(at.ledger)
-    champion = ledger.champion(family)
-    if champion is None:
-        raise UsageError(
-            f"family {family} has no champion yet", next_step=f"let retrain_{family} promote one first"
-        )
+    champion, missing = ledger.champion(family), not_ready(family)
+    if champion is None or missing:
+        raise UsageError(str(missing), next_step=f"let retrain_{family} promote one first")
     run = open_workspace(family, run_id, kind="publish")
     folder = workspace.run_stage(run_id, stage_name("features", family))
     _bring_model(ledger, folder, champion)

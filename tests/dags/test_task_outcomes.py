@@ -275,8 +275,18 @@ def test_publish_is_skipped_without_a_champion(bag: Any, monkeypatch: pytest.Mon
         act(task, context(task))
 
 
+def test_publish_is_skipped_for_tables_of_another_shop(bag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml.seams.ledger.Ledger.champion", lambda self, family: SimpleNamespace(run_id="r"))
+    monkeypatch.setattr("ml.seams.ledger.Ledger.sealed", lambda self, tables: [SimpleNamespace(shop="new")])
+    notes = SimpleNamespace(notes={"ingest": "i", "shop": "old"})
+    monkeypatch.setattr("ml.seams.ledger.Ledger.run", lambda self, run: notes)
+    task = task_of(bag, "publish_seasonality", "publish")
+    with pytest.raises(AirflowSkipException, match="another shop"):
+        act(task, context(task))
+
+
 def test_publish_links_to_the_pages(bag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ml.seams.ledger.Ledger.champion", lambda self, family: object())
+    monkeypatch.setattr("ml.actions.publish.not_ready", lambda family: None)
     said = SimpleNamespace(
         version="3", as_of=date(2024, 3, 1), rows={"forecasts": 5}, site=Path("index.html")
     )
