@@ -29,7 +29,10 @@ class DuckDBEngine:
 
     def __init__(self, params: FeaturesParams, scratch: Path) -> None:
         self._connection = ibis.duckdb.connect(
-            memory_limit=params.memory_limit, threads=params.threads, temp_directory=str(scratch)
+            memory_limit=params.memory_limit,
+            threads=params.threads,
+            temp_directory=str(scratch),
+            preserve_insertion_order=False,  # what is written is sorted; unsorted steps need less memory so
         )
 
     def table(self, name: str, folder: Path) -> ibis.Table:

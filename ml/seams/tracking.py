@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -231,16 +232,20 @@ def _register(entry: Record) -> str:
     from mlflow.models import infer_signature
 
     example = _frame(entry.example)
-    signature = infer_signature(example, _frame(entry.predictions), params={"as_of": entry.tags["as_of"]})
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        loader_module="ml.families.pyfunc",
-        data_path=str(entry.model),
-        signature=signature,
-        input_example=example,
-        pip_requirements=[f"{name}=={installed(_distribution(name))}" for name in _SERVING],
-        registered_model_name=entry.family,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # hints about integers: ours are never missing
+        signature = infer_signature(example, _frame(entry.predictions), params={"as_of": entry.tags["as_of"]})
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module="ml.families.pyfunc",
+            data_path=str(entry.model),
+            signature=signature,
+            input_example=example,
+            pip_requirements=[
+                f"{_distribution(name)}=={installed(_distribution(name))}" for name in _SERVING
+            ],
+            registered_model_name=entry.family,
+        )
     return str(logged.registered_model_version)
 
 
