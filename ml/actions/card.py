@@ -61,7 +61,7 @@ def _metrics(record: Family, holdout: Mapping[str, Mapping[str, float | None]]) 
             Figure(value),
             _figure(holdout.get(CHAMPION, {}).get(name)),
             _figure(holdout.get(BASELINE, {}).get(name)),
-            higher_is_better=record.higher_is_better if name == record.headline else False,
+            better=record.better.get(name, "lower"),
             headline=name == record.headline,
         )
 

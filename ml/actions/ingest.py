@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from ml import workspace
 from ml.config import Params, load_params, settings
@@ -160,5 +161,11 @@ def _snapshot(folder: Path, lock: dict[str, dict[str, object]], run: Run, table:
         rows=result["rows"]["passed"],
         quarantined=result["rows"]["quarantined"],
         lock={stage: lock[stage] for stage in (f"snapshot@{table}", f"validate@{table}")},
-        profile=json.loads((validation / "profile.json").read_text()),
+        profile={**json.loads((validation / "profile.json").read_text()), "checks": _checks(result)},
     )
+
+
+def _checks(result: Mapping[str, Any]) -> dict[str, int]:
+    """How many expectations were asked, and how many were not met (row by row failures included)."""
+    asked = [item for item in result["expectations"] if not item["skipped"]]
+    return {"made": len(asked), "failed": sum(not item["success"] for item in asked)}

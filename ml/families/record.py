@@ -11,7 +11,7 @@ Three words are used throughout:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ class Family:
     metrics(predictions, truth) -> {metric: value}; `headline` names the one to show.
     explain(model, matrix, as_of, params) -> contributions: key, feature, words, value, contribution.
     figures(predictions, truth) -> {file stem: figure} for MLflow.
-    purpose, limitations: sentences for the model card.
+    purpose, limitations: sentences for the model card. `better`: which way a metric gets better, where not "lower".
     publications(model, matrix, tables, as_of, params) -> {table name: rows} for the warehouse and the pages.
     """
 
@@ -72,7 +72,6 @@ class Family:
     tables: tuple[str, ...]
     key: tuple[str, ...]
     headline: str
-    higher_is_better: bool
     baseline: str
     params: type[FamilyParams]
     features: Callable[[Tables, date, Any], ibis.Table]
@@ -88,4 +87,5 @@ class Family:
     figures: Callable[[pa.Table, pa.Table], Mapping[str, Figure]]
     publications: Callable[[Any, ibis.Table, Tables, date, Any], Mapping[str, pa.Table]]
     purpose: str = ""
+    better: Mapping[str, str] = field(default_factory=dict)
     limitations: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ class Metric:
     challenger: Figure
     champion: Figure | None = None
     baseline: Figure | None = None
-    higher_is_better: bool = False
+    better: str = "lower"
     headline: bool = False
 
 

@@ -19,7 +19,7 @@ CARD = ModelCard(
     data=(TableFacts("order_lines", 362_930, "9f2c41aa", 18, 1, 120),),
     metrics=(
         Metric("wape", Figure(0.4012, 0.39, 0.412), None, Figure(0.52, 0.5, 0.54), headline=True),
-        Metric("coverage", Figure(0.81), Figure(0.79), higher_is_better=True),
+        Metric("coverage", Figure(0.81), Figure(0.79), better="higher"),
     ),
     verdict=Verdict(
         True, "champion 11", ("better beyond doubt", "no slice is worse"), Figure(-0.02, -0.03, -0.01), 0.95

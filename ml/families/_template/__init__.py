@@ -161,8 +161,9 @@ def publications(
 
 
 FAMILY = Family(
-    name="_template", tables=("order_lines", "products"), key=KEY, headline="wape", higher_is_better=False,
+    name="_template", tables=("order_lines", "products"), key=KEY, headline="wape",
     baseline="recent_mean", params=TemplateParams, features=features, folds=folds, fit=fit, save=save, load=load,
     score=score, baselines=baselines, losses=losses, metrics=metrics, explain=explain, figures=figures,
-    publications=publications,
+    publications=publications, purpose="What a family predicts, in a sentence or two.",
+    limitations=("What it cannot do, one sentence each.",),
 )  # fmt: skip
