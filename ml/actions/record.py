@@ -143,13 +143,15 @@ def _example(folder: Path, record: Family, as_of: date) -> pa.Table:
 
 def _files(folder: Path, record: Family) -> dict[str, Path]:
     """MLflow folder -> what goes there: how to rebuild it, what was found in the data, what the gate said."""
-    files = {
+    validations = {table: f"data/validation/{table}" for table in record.tables}
+    versioning.pull(folder, list(validations.values()))
+    return {
         "evaluation": folder / "data/evaluation" / record.name / "metrics.json",
         "verdict": folder / "data/verdict" / record.name / "verdict.json",
         "workspace": folder / "dvc.lock",
         "workspace/params": folder / "params.yaml",
+        **{f"data_docs/{table}": folder / path / "docs" for table, path in validations.items()},
     }
-    return files
 
 
 def _figures(

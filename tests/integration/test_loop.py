@@ -105,7 +105,7 @@ def test_mlflow_shows_parameters_metrics_data_card_plots_and_windows(shop: Shop)
     names = {item.dataset.name for item in run.inputs.dataset_inputs}
     assert names == {"order_lines", "products", "promotions", "events"}
     files = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert {"model_card.md", "plots", "verdict", "workspace"} <= files
+    assert {"model_card.md", "plots", "verdict", "workspace", "data_docs"} <= files
     children = client.search_runs(
         [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
     )
