@@ -50,7 +50,7 @@ class ValidateParams(_Strict):
 class FeaturesParams(_Strict):
     """Which engine computes features, and within what."""
 
-    engine: Literal["duckdb", "spark"] = "duckdb"
+    engine: Literal["duckdb"] = "duckdb"
     memory_limit: str = "2GB"
     threads: int = Field(2, gt=0)
 
