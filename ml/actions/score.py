@@ -58,6 +58,7 @@ def resolve(spec: str) -> tuple[str, str]:
         raise UsageError(f"cannot read {spec!r}", expected="FAMILY, FAMILY@alias or FAMILY:version")
     family, at = match["family"], settings()
     if match["version"]:
+        Tracking(at.mlflow).version_tags(family, match["version"])
         return family, match["version"]
     alias = match["alias"] or CHAMPION
     version = _champion(family) if alias == CHAMPION else Tracking(at.mlflow).version_of(family, alias)
