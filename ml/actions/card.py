@@ -97,7 +97,7 @@ def _commands(run: Run) -> tuple[str, ...]:
     return (
         f"git checkout {run.git_commit.removesuffix('+changes')}",
         f"cd $BELLWETHER_HOME/runs/{run.run_id}",
-        "dvc pull",
+        f"dvc pull --with-deps gate@{run.family}",
         f"dvc repro gate@{run.family}",
     )
 
