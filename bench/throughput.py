@@ -1,11 +1,11 @@
 """Snapshot -> validate -> features at 1, 10 and 100 million order lines, against hand-written DuckDB SQL.
 
-    python -m bench.throughput --sizes 1m 10m [100m] [--folder DIR] [--keep]
+    python -m bench.throughput --sizes 1m 10m [100m] [--repeat N] [--folder DIR]
 
 A simulated world of that size is written as Parquet, and a DuckDB warehouse of views over it stands in for the store's.
 Each step runs as its own process (peak memory is that process's), and so does the hand-written SQL that computes the
-same thing, right after it, with the same memory and threads. `seconds` are those of the work, without the start of
-the interpreter and its imports, which are measured by a run of the same imports alone.
+same thing (bench/by_hand.py), right after it, with the same memory limit and threads. `work` is the wall time less the
+time that a process takes to start and to import what the step imports, which is measured beside it; ratios are of work.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import argparse
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -26,51 +28,72 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("products", "order_lines", "promotions", "events")
+FAMILY = "seasonality"
+IMPORTS = {
+    "snapshot": "import ml.stages.snapshot, ml.seams.warehouse, duckdb",
+    "validate": "import ml.stages.validate, great_expectations, ml.seams.quality.expectations",
+    "features": f"import ml.stages.features, great_expectations, ml.seams.quality.expectations, ml.families.{FAMILY}",
+    "by_hand": "import bench.by_hand",
+}
+HEADER = (
+    "| order lines | step | work | rows/s | start | peak memory | by hand: work | its peak memory | ratio |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Wall seconds of a process, of them without its start, and its peak resident memory in GiB."""
+
+    wall: float
+    work: float
+    peak: float
 
 
 def main() -> None:
-    """Parse the arguments, measure each size, print a table."""
+    """Parse the arguments, measure each size, print a table as it grows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", nargs="+", default=["1m", "10m"], help="1m, 10m, 100m")
-    parser.add_argument("--folder", type=Path, help="work there (default: a temporary folder)")
-    parser.add_argument("--keep", action="store_true", help="leave the files")
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="times that each step is run; medians are shown"
+    )
+    parser.add_argument("--folder", type=Path, help="work there and leave the files (worlds are used again)")
     options = parser.parse_args()
-    root = options.folder or Path(tempfile.mkdtemp(prefix="bw-bench"))
-    rows = [row for size in options.sizes for row in measure(size, root / size)]
-    print("\n| order lines | step | seconds | rows/s | peak memory | by hand, seconds | ratio |")
-    print("|---|---|---|---|---|---|---|")
-    for row in rows:
-        print(row)
-    if not options.keep:
-        shutil.rmtree(root)
+    with tempfile.TemporaryDirectory(prefix="bw-bench-") as scratch:
+        print(HEADER, flush=True)
+        for size in options.sizes:
+            for row in measure(size, (options.folder or Path(scratch)) / size, options.repeat):
+                print(row, flush=True)
 
 
-def measure(size: str, folder: Path) -> Iterator[str]:
+def measure(size: str, folder: Path, repeat: int) -> Iterator[str]:
     """Make the world and the workspace, run each step and its counterpart; one Markdown row each."""
     lines = prepare(size, folder)
     work = folder / "work"
-    idle, _ = run(
-        [sys.executable, "-c", "import ml.stages.snapshot, ml.stages.validate, ml.seams.quality"], work
-    )
-    for table in TABLES:
-        wall, peak = run([sys.executable, "-m", "ml.stages.snapshot", table], work)
-        if table == "order_lines":
-            yield row_of(lines, "snapshot order_lines", wall - idle, peak, None)
-    for table in TABLES:
-        wall, peak = run([sys.executable, "-m", "ml.stages.validate", table], work)
-        if table == "order_lines":
-            by_hand, _ = run([sys.executable, "-m", "bench.by_hand", "validate"], work)
-            yield row_of(lines, "validate order_lines", wall - idle, peak, by_hand - started(work))
-    wall, peak = run([sys.executable, "-m", "ml.stages.features", "seasonality"], work)
-    by_hand, _ = run([sys.executable, "-m", "bench.by_hand", "features"], work)
-    yield row_of(lines, "features seasonality", wall - idle, peak, by_hand - started(work))
+    for stage in ("snapshot", "validate"):
+        for table in TABLES:
+            if table != "order_lines":
+                process(work, "-m", f"ml.stages.{stage}", table)
+        took = median(work, stage, ("-m", f"ml.stages.{stage}", "order_lines"), repeat)
+        hand = by_hand(work, stage, repeat) if stage == "validate" else None
+        yield row_of(lines, f"{stage} order_lines", took, hand)
+    took = median(work, "features", ("-m", "ml.stages.features", FAMILY), repeat)
+    yield row_of(lines, f"features {FAMILY}", took, by_hand(work, "features", repeat))
 
 
-def started(work: Path) -> float:
-    """Seconds to start an interpreter with DuckDB."""
-    return run([sys.executable, "-c", "import duckdb"], work)[0]
+def by_hand(work: Path, step: str, repeat: int) -> Took:
+    """The counterpart of a step."""
+    return median(work, "by_hand", ("-m", "bench.by_hand", step), repeat)
+
+
+def median(work: Path, imports: str, command: Sequence[str], repeat: int) -> Took:
+    """Medians over some runs of a command, each with a run of its imports alone."""
+    idle = statistics.median(process(work, "-c", IMPORTS[imports])[0] for _ in range(max(3, repeat)))
+    runs = [process(work, *command) for _ in range(repeat)]
+    wall = statistics.median(wall for wall, _ in runs)
+    return Took(wall, wall - idle, max(peak for _, peak in runs))
 
 
 def prepare(size: str, folder: Path) -> int:
@@ -79,58 +102,65 @@ def prepare(size: str, folder: Path) -> int:
 
     if not (folder / "world").exists():
         write(size, 7, folder / "world")
+    lines = open_warehouse(folder)
+    make_workspace(folder / "work", DEFAULT_END.isoformat())
+    return lines
+
+
+def open_warehouse(folder: Path) -> int:
+    """A DuckDB file with a view over each table's Parquet; the number of order lines."""
     (folder / "warehouse.duckdb").unlink(missing_ok=True)
     with duckdb.connect(folder / "warehouse.duckdb") as connection:
         for table in TABLES:
-            files = f"{folder}/world/{table}/*.parquet"
+            files = f"{folder.resolve()}/world/{table}/*.parquet"
             connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{files}')")
         counted = connection.execute("SELECT count(*) FROM order_lines").fetchone()
-    work = folder / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    for name in ("ml", "expectations", "bench"):
-        shutil.copytree(ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"))
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["as_of"] = DEFAULT_END.isoformat()
-    (work / "params.yaml").write_text(yaml.safe_dump(params))
-    (work / "data/inputs/history").mkdir(parents=True)
     assert counted is not None
     return int(counted[0])
 
 
-def run(command: list[str], work: Path) -> tuple[float, float]:
-    """Wall seconds and peak resident gigabytes of a process that must succeed."""
+def make_workspace(work: Path, as_of: str) -> None:
+    """The code, the suites and the parameters as they are now, as of a day."""
+    shutil.rmtree(work, ignore_errors=True)
+    for name in ("ml", "expectations", "bench"):
+        shutil.copytree(ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    (work / "params.yaml").write_text(yaml.safe_dump({**params, "as_of": as_of}))
+    (work / "data/inputs/history").mkdir(parents=True)
+
+
+def process(work: Path, *command: str) -> tuple[float, float]:
+    """Wall seconds and peak resident GiB of a Python process, which must succeed."""
     environment = {
         **os.environ,
-        "BELLWETHER_WAREHOUSE_URL": f"duckdb:///{work.parent}/warehouse.duckdb",
-        "BELLWETHER_HOME": str(work.parent / "home"),
+        "BELLWETHER_WAREHOUSE_URL": f"duckdb:///{work.parent.resolve()}/warehouse.duckdb",
+        "BELLWETHER_HOME": str(work.parent.resolve() / "home"),
     }
     start = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    if status:
-        raise SystemExit(f"{command} failed:\n{said.decode()[-2000:]}")
-    return wall, peak_gigabytes(usage)
+    with tempfile.TemporaryFile() as said:
+        arguments = [sys.executable, *command]
+        started = subprocess.Popen(arguments, cwd=work, env=environment, stdout=said, stderr=said)
+        _, status, usage = os.wait4(started.pid, 0)
+        wall = time.perf_counter() - start
+        started.returncode = os.waitstatus_to_exitcode(status)
+        if started.returncode:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(command)} failed:\n{said.read().decode()[-2000:]}")
+    return wall, peak_of(usage)
 
 
-def peak_gigabytes(usage: resource.struct_rusage) -> float:
+def peak_of(usage: resource.struct_rusage) -> float:
     """Peak resident memory in GiB (Linux reports KiB)."""
     return usage.ru_maxrss / 1024**2
 
 
-def row_of(lines: int, step: str, seconds: float, peak: float, by_hand: float | None) -> str:
+def row_of(lines: int, step: str, took: Took, hand: Took | None) -> str:
     """One Markdown row."""
-    hand = "–" if by_hand is None else f"{by_hand:.1f}"
-    ratio = "–" if by_hand is None else f"{seconds / by_hand:.2f}"
-    text = (
-        f"| {lines:,} | {step} | {seconds:.1f} | {lines / seconds:,.0f} | {peak:.2f} GiB | {hand} | {ratio} |"
+    ours = (
+        f"{took.work:.1f} s | {lines / took.work:,.0f} | {took.wall - took.work:.1f} s | {took.peak:.2f} GiB"
     )
-    print(text, file=sys.stderr, flush=True)
-    return text
+    theirs = f"{hand.work:.1f} s | {hand.peak:.2f} GiB | {took.work / hand.work:.2f}" if hand else "– | – | –"
+    return f"| {lines:,} | {step} | {ours} | {theirs} |"
 
 
 if __name__ == "__main__":
