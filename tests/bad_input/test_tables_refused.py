@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -214,3 +214,8 @@ def test_rejected_products(shop: Shop) -> None:
 def test_clean_shop_is_accepted(shop: Shop) -> None:
     assert shop.validate()["rows"] == {"in": 1200, "passed": 1200, "quarantined": 0, "reasons": {}}
     assert len(order_lines()) == 1200
+
+
+def test_four_weeks_without_a_sale(shop: Shop) -> None:
+    shop.order_lines = order_lines(until=date(2024, 1, 20))
+    says(shop.rejected(), "table order_lines is rejected", "ordered_at", "nothing was sold for four weeks")

@@ -44,8 +44,9 @@ def facts(
     known: dict[str, Any] = {"as_of": now, "plans_until": now + contract.info["known_ahead"]}
     if "earliest" in meta:
         known["earliest"] = datetime.fromisoformat(meta["earliest"])
-    if "fresh_within_days" in meta:
-        known["fresh_since"] = now - timedelta(days=meta["fresh_within_days"])
+    for name, setting in (("fresh_since", "fresh_within_days"), ("usable_since", "usable_within_days")):
+        if setting in meta:
+            known[name] = now - timedelta(days=meta[setting])
     return {**known, **_facts_of(history, meta, now)} if history else known
 
 
