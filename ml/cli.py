@@ -40,6 +40,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
+    except SystemExit as end:  # 2 is how the parser says "wrong use"; ours is 64, for 2 means rejected data
+        sys.exit(UsageError.exit_code if end.code == 2 else end.code)
     except BellwetherError as error:
         err.print(f"[bold red]{type(error).__name__}[/]", error, highlight=False, soft_wrap=True, markup=True)
         sys.exit(error.exit_code)

@@ -11,9 +11,8 @@ from ml import workspace
 from ml.actions.ingest import open_ingest, seal
 from ml.actions.publish import Published, publish
 from ml.actions.record import record
-from ml.actions.retrain import STAGES, approve, open_retrain, promote, stage_name, verdict_of
-from ml.config import load_params, settings
-from ml.errors import UsageError
+from ml.actions.retrain import STAGES, approve, check_overrides, open_retrain, promote, stage_name, verdict_of
+from ml.config import settings
 from ml.families import family as family_of
 from ml.seams.ledger import migrate
 
@@ -42,9 +41,7 @@ def run_loop(
 ) -> Outcome:
     """Run everything for one family; `step` is told what begins. The champion stays unless the gate approves."""
     at = settings()
-    known = load_params(at.project / "params.yaml")
-    if family not in known.families:
-        raise UsageError(f"no family {family!r} in params.yaml", found=", ".join(known.families))
+    check_overrides(family, overrides or {})
     migrate(at.ledger)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     day = _ingest(family, as_of, stamp, step)

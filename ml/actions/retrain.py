@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ml import workspace
-from ml.config import settings
+from ml.config import parse_params, settings
 from ml.errors import DataRejected, UsageError
 from ml.families import family as family_of
 from ml.seams import versioning
 from ml.seams.ledger import PROMOTE, Ledger
 from ml.seams.ledger.models import Run, Snapshot
 from ml.seams.tracking import Tracking
+from ml.stages.family_params import params_of
 
 log = logging.getLogger(__name__)
 STAGES = ("features", "train", "evaluate", "gate")
@@ -81,6 +82,12 @@ def open_workspace(
             notes={"ingest": source.run_id, "decided_after": _last_seq(ledger, family)},
         )
     )
+
+
+def check_overrides(family: str, overrides: dict[str, Any]) -> None:
+    """Raise UsageError for an unknown family, or for a parameter that the family does not take."""
+    raw = _raw_params(family, date.min, "", overrides)
+    params_of(family_of(family), parse_params(raw, "params.yaml"))
 
 
 def _raw_params(family: str, as_of: date, ingest: str, overrides: dict[str, Any]) -> dict[str, Any]:

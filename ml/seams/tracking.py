@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,6 +88,7 @@ class Tracking:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
     def record(self, entry: Record) -> Recorded:
         """Log a run with all that belongs to it and register the version; a retry finds what it logged before."""

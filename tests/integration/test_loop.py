@@ -199,6 +199,8 @@ def test_a_version_judged_before_another_promotion_is_judged_again(shop: Shop) -
 def test_unknown_names_are_usage_errors(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing"):
         run_loop("nothing", None)
+    with pytest.raises(UsageError, match="did you mean 'rounds'"):
+        run_loop("seasonality", None, overrides={"round": 3})
     with pytest.raises(UsageError, match="999"):
         score("seasonality:999", tmp_path, DEFAULT_END, tmp_path / "x.parquet")
 
@@ -211,6 +213,7 @@ def test_exit_codes_and_json_of_the_command(shop: Shop) -> None:
 
     unknown = call("run", "nothing")
     assert unknown.returncode == 64 and "seasonality" in unknown.stderr
+    assert call("frobnicate").returncode == 64
     refused = call("load", "online_retail_uci")
     assert refused.returncode == 64 and "--path" in refused.stderr
     status = call("status", "--json")
