@@ -19,6 +19,7 @@ from ml.toolkit.intermittent import tame, tsb
 Floats = NDArray[np.float64]
 LEVELS = (0.1, 0.5, 0.9)
 _RECENT_DAYS = 84
+_MEMORY_DAYS = 400
 
 
 def baselines(matrix: ibis.Table, as_of: date, params: SeasonalityParams) -> Mapping[str, pa.Table]:
@@ -28,9 +29,9 @@ def baselines(matrix: ibis.Table, as_of: date, params: SeasonalityParams) -> Map
     share in proportion: fitting it to every series of a large shop takes hours and is worse on intermittent demand.
     """
     time = clock(as_of, rows.step_days(matrix), params)
-    series = rows.read_series(matrix, as_of, time.step_days)
     shelf = _shelf(matrix, as_of)
-    units = _history(series, shelf)
+    panel = rows.read_panel(matrix, as_of, time.step_days, _MEMORY_DAYS // time.step_days, time.horizon)
+    units = panel.units_before(shelf, as_of, panel.place_of(as_of))
     recent = _recent_quantiles(units, time)
     made = {"seasonal_naive": _seasonal_naive(units, time), "tsb": _tsb(units, time)}
     if params.autoets_series:
@@ -41,17 +42,6 @@ def baselines(matrix: ibis.Table, as_of: date, params: SeasonalityParams) -> Map
 def _shelf(matrix: ibis.Table, as_of: date) -> list[str]:
     found = matrix.filter(matrix.day == ibis.date(as_of)).select("product_id").order_by("product_id")
     return [str(name) for name in found.to_pyarrow().column("product_id").to_pylist()]
-
-
-def _history(series: rows.Series, shelf: list[str]) -> Floats:
-    """Units of each product of the shelf; zeros for a product without a past."""
-    ids = np.asarray(shelf, dtype=str)
-    units = np.zeros((len(ids), series.units.shape[1]))
-    if len(series.products):
-        row = np.minimum(series.rows_of(shelf), len(series.products) - 1)
-        known = series.products[row] == ids
-        units[known] = np.nan_to_num(series.units[row[known]])
-    return units
 
 
 def _seasonal_naive(units: Floats, time: Clock) -> Floats:

@@ -107,14 +107,9 @@ def look_ahead(model: Model, matrix: ibis.Table, as_of: date) -> Outlook:
 
 
 def _weeks_before(source: Source, known: Sheet) -> Floats:
-    series = rows.read_series(source.matrix, source.as_of, source.step)
     per_week = 7 // source.step
-    units = np.zeros((len(known.rows), HISTORY_WEEKS * per_week))
-    if len(series.products):
-        ids = np.asarray(known.rows.column("product_id").to_pylist(), dtype=str)
-        row = np.minimum(series.rows_of(ids.tolist()), len(series.products) - 1)
-        there = series.products[row] == ids
-        units[there] = np.nan_to_num(series.units[row[there], -units.shape[1] :])
+    products = known.rows.column("product_id").to_pylist()
+    units = source.panel.units_before(products, source.as_of, HISTORY_WEEKS * per_week)
     return np.asarray(units.reshape(len(units), HISTORY_WEEKS, per_week).sum(axis=2), dtype=np.float64)
 
 

@@ -17,33 +17,37 @@ Columns = dict[str, Floats]
 MONTH = 28
 FESTIVE_DAYS = 24
 SEASONAL = frozenset({"year_day", "month_day", "event_now", "event_day", "event_days_to", "event_days_since"})
-_OF_THE_DAY = frozenset({"ahead", "weekday", "month_day"})
+OF_THE_DAY = frozenset({"weekday", "month_day"})
+_NOT_SEEN = frozenset({"year_ago_7", "year_ago_84", "age_days"})
+_ALIKE_PRIOR = 20.0
 
 WORDS: dict[str, str] = {
-    "rate_7": "its sales in the last week",
-    "rate_28": "its sales in the last four weeks",
-    "rate_56": "its sales in the last eight weeks",
-    "growth_56": "its rise over eight weeks",
-    "rate_84": "its sales in the last quarter",
+    **{f"rate_{days}": f"its sales in the last {days} days" for days in (7, 14, 28, 56, 84, 182)},
+    **{
+        f"lines_{days}": f"how many orders it was in during the last {days} days"
+        for days in (7, 14, 28, 84, 182)
+    },
+    **{f"share_{days}": f"how often it sold in the last {days} days" for days in (7, 14, 28, 84, 182)},
     "rate_364": "its sales in the last year",
+    "lines_364": "how many orders it was in during the last year",
+    "share_364": "how often it sold in the last year",
+    "raw_28": "its sales in the last four weeks, bulk orders included",
+    "raw_84": "its sales in the last quarter, bulk orders included",
+    "rate_before_0": "its sales in the last month",
     "rate_before_28": "its sales a month before",
     "rate_before_56": "its sales two months before",
-    "lines_7": "how many orders it was in during the last week",
-    "lines_28": "how many orders it was in during the last four weeks",
-    "lines_84": "how many orders it was in during the last quarter",
-    "lines_364": "how many orders it was in during the last year",
-    "share_28": "how often it sold in the last four weeks",
-    "share_84": "how often it sold in the last quarter",
-    "share_364": "how often it sold in the last year",
     "typical_28": "its typical day in the last four weeks",
     "typical_84": "its typical day in the last quarter",
     "growth_7": "its rise in the last week",
+    "growth_56": "its rise over eight weeks",
     "growth_28": "its rise over the quarter",
+    "growth_182": "its rise over half a year",
     "growth_84": "its rise over the year",
-    "bulk_84": "bulk orders in the last quarter",
     "basket": "units per order",
+    "largest": "its best day in the last quarter",
+    "smoothed": "its smoothed sales",
     "price": "its price",
-    "paid": "the price paid of late against the list price",
+    "paid": "the price paid of late against the usual one",
     "uplift": "how promotions raised its sales before",
     "plain_growth": "its rise over the year without promotions",
     "festive": "how much of a Christmas product it is",
@@ -57,6 +61,10 @@ WORDS: dict[str, str] = {
     "peer_growth": "the rise of products of its category and price",
     "store_growth_7": "the store's last week",
     "store_growth_28": "the store's rise",
+    "alike_growth_28": "the rise of products with a similar title",
+    "alike_growth_84": "the rise over the quarter of products with a similar title",
+    "alike_rate": "what products with a similar title sell",
+    "alike_festive": "how much of Christmas products those with a similar title are",
     "year_ago_lift": "its own rise at this time a year before",
     "ahead": "how far ahead the day is",
     **PLAN,
@@ -75,26 +83,32 @@ def base(rows: pa.Table) -> Floats:
 def at_origin(rows: pa.Table, text: TextSpace, *, seasoned: bool) -> Columns:
     """Columns of the rows of `at_origins`."""
     selling = np.nan_to_num(column(rows, "selling_days"), nan=0.0)
+    rates = _rates(rows, selling)
+    growths = {
+        "growth_7": rates["rate_7"] - rates["rate_28"],
+        "growth_56": rates["rate_28"] - rates["rate_56"],
+        "growth_28": rates["rate_28"] - rates["rate_84"],
+        "growth_182": rates["rate_28"] - rates["rate_182"],
+        "growth_84": rates["rate_84"] - rates["rate_364"],
+    }
+    around = _surroundings(rows, seasoned=seasoned)
+    return {**rates, **growths, **_nature(rows, selling), **around, **_placed(rows, text)}
+
+
+def _rates(rows: pa.Table, selling: Floats) -> Columns:
     out: Columns = {}
-    for days in (7, 28, 84, 364):
+    for days in (7, 14, 28, 84, 182, 364):
         out[f"rate_{days}"] = np.log1p(_rate(rows, "tamed", days, selling))
         out[f"lines_{days}"] = np.log1p(_rate(rows, "lines", days, selling))
-    for days in (28, 84, 364):
         out[f"share_{days}"] = _rate(rows, "sold", days, selling) / MONTH
     for days in (28, 84):
+        out[f"raw_{days}"] = np.log1p(np.maximum(_rate(rows, "units", days, selling), 0))
         out[f"typical_{days}"] = np.log1p(MONTH * np.expm1(_rate(rows, "logs", days, selling) / MONTH))
-    for skip in (28, 56):
-        out[f"rate_before_{skip}"] = np.log1p(
-            np.where(selling >= skip, column(rows, f"tamed_28_before_{skip}"), np.nan)
-        )
     both = column(rows, "tamed_28") + column(rows, "tamed_28_before_28")
     out["rate_56"] = np.log1p(MONTH * both / np.clip(np.minimum(selling, 56), 1, None))
-    out["growth_56"] = out["rate_28"] - out["rate_56"]
-    out["growth_7"] = out["rate_7"] - out["rate_28"]
-    out["growth_28"] = out["rate_28"] - out["rate_84"]
-    out["growth_84"] = out["rate_84"] - out["rate_364"]
-    out |= _nature(rows, selling) | _surroundings(rows, seasoned=seasoned)
-    return out | _placed(rows, text)
+    for skip, name in ((0, "tamed_28"), (28, "tamed_28_before_28"), (56, "tamed_28_before_56")):
+        out[f"rate_before_{skip}"] = np.log1p(np.where(selling >= skip, column(rows, name), np.nan))
+    return out
 
 
 def _rate(rows: pa.Table, name: str, days: int, selling: Floats) -> Floats:
@@ -105,24 +119,26 @@ def _rate(rows: pa.Table, name: str, days: int, selling: Floats) -> Floats:
 
 
 def _nature(rows: pa.Table, selling: Floats) -> Columns:
-    units, tamed = column(rows, "units_84"), column(rows, "tamed_84")
-    price = column(rows, "price")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        paid = np.where(units > 0, column(rows, "revenue_84") / units / price, np.nan)
-        basket = column(rows, "tamed_364") / column(rows, "lines_364")
-    festive = 28 * column(rows, "festive_364") / FESTIVE_DAYS
+    lines = column(rows, "lines_364")
+    festive = MONTH * column(rows, "festive_364") / FESTIVE_DAYS
     return {
         "uplift": _mean_log(rows, "deal_logs", "deals", 364) - plain_level(rows),
         "plain_growth": plain_level(rows) - _mean_log(rows, "plain_logs", "plain", 364),
         "festive": np.log((festive + 3) / (_rate(rows, "tamed", 364, selling) + 3)),
-        "bulk_84": np.log1p(units) - np.log1p(tamed),
-        "basket": np.log1p(np.where(np.isfinite(basket), basket, np.nan)),
-        "price": np.log(np.maximum(price, 0.01)),
-        "paid": np.where(np.isfinite(paid), paid, np.nan),
+        "basket": np.log1p(np.where(lines > 0, column(rows, "tamed_364") / np.maximum(lines, 1), np.nan)),
+        "price": np.log(np.maximum(column(rows, "price"), 0.01)),
+        "paid": paid(rows, 28) / paid(rows, 364),
         "promoted_28": column(rows, "promoted_28"),
         "selling_days": selling,
         "days_since_sale": column(rows, "days_since_sale"),
     }
+
+
+def paid(rows: pa.Table, days: int) -> Floats:
+    """Mean price paid in the last `days` days; NaN without a sale."""
+    units, revenue = column(rows, f"units_{days}"), column(rows, f"revenue_{days}")
+    some = (units > 0) & (revenue > 0)
+    return np.where(some, revenue / np.where(some, units, 1), np.nan)
 
 
 def plain_level(rows: pa.Table) -> Floats:
@@ -170,33 +186,43 @@ def _placed(rows: pa.Table, text: TextSpace) -> Columns:
     return {f"title_{number}": placed[:, number] for number in range(placed.shape[1])}
 
 
-def on_day(days: pa.Table, *, seasoned: bool) -> Columns:
-    """Columns of the rows of `ahead`: what is planned for the day, and how far ahead it is.
+def neighbours(rows: pa.Table, place: NDArray[np.intp], text: TextSpace) -> Columns:
+    """What the products with the most similar titles did: growth, level, December; by product and origin (`place`)."""
+    titles = rows.column("title").to_pylist()
+    names, name = np.unique(np.asarray(titles, dtype=str), return_inverse=True)
+    places, when = np.unique(place, return_inverse=True)
+    alike = text.alike(names.tolist())
+
+    def around(values: Floats) -> Floats:
+        sums = np.zeros((len(names), len(places)))
+        np.add.at(sums, (name, when), np.nan_to_num(values))
+        return np.asarray((alike @ sums)[name, when] + _ALIKE_PRIOR, dtype=np.float64)
+
+    selling = np.nan_to_num(column(rows, "selling_days"), nan=0.0)
+    now, before = around(column(rows, "tamed_28")), around(column(rows, "tamed_28_before_28"))
+    festive = around(MONTH * column(rows, "festive_364") / FESTIVE_DAYS)
+    return {
+        "alike_growth_28": np.log(now / before),
+        "alike_growth_84": np.log(now / around(_rate(rows, "tamed", 84, selling))),
+        "alike_rate": np.log(now),
+        "alike_festive": np.log(festive / around(_rate(rows, "tamed", 364, selling))),
+    }
+
+
+def planned(*, seasoned: bool) -> tuple[str, ...]:
+    """Names of the panel's columns that say what is planned for a step.
 
     Columns that tell the time of the year only help once a year has come round (`seasoned`): before that they
     number the origins, and the trees learn each origin by heart.
     """
-    out = {name: column(days, name) for name in PLAN if seasoned or name not in SEASONAL}
-    out["year_ago_lift"] = np.log((out["year_ago_7"] / 7 + 0.1) / (out["year_ago_84"] / 84 + 0.1))
-    for name in ("year_ago_7", "year_ago_84", "age_days"):
-        del out[name]
-    return {"ahead": column(days, "ahead"), **out}
+    names = [name for name in PLAN if name not in _NOT_SEEN and (seasoned or name not in SEASONAL)]
+    return (*names, "year_ago_lift")
 
 
-def over_horizon(day_columns: Mapping[str, Floats], horizon: int) -> Columns:
-    """The mean of each day column over the horizon of each origin row (`horizon` rows each)."""
-    with np.errstate(invalid="ignore"):
-        return {
-            name: _mean(values.reshape(-1, horizon))
-            for name, values in day_columns.items()
-            if name not in _OF_THE_DAY
-        }
-
-
-def _mean(values: Floats) -> Floats:
-    there = ~np.isnan(values)
-    total = np.where(there, values, 0).sum(axis=1)
-    return np.where(there.any(axis=1), total / np.maximum(there.sum(axis=1), 1), np.nan)
+def year_ago_lift(values: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Logarithm of the week a year before over the quarter before that week."""
+    lift = np.log((values["year_ago_7"] / 7 + 0.1) / (values["year_ago_84"] / 84 + 0.1))
+    return np.asarray(lift, dtype=np.float32)
 
 
 def stack(columns: Mapping[str, Floats]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml.families.seasonality import design
+from ml.families.seasonality import design, levels
 from ml.families.seasonality.model import Model
 from ml.families.seasonality.params import SeasonalityParams
 from ml.families.seasonality.sheet import Sheet, open_source, sheet
@@ -17,7 +17,7 @@ from ml.toolkit import boosting
 
 Floats = NDArray[np.float64]
 NAMED = 8
-PART = "level_mean"
+PART = levels.MEAN
 SCHEMA = pa.schema(
     [
         ("product_id", pa.string()), ("day", pa.date32()), ("feature", pa.string()), ("words", pa.string()),

@@ -24,7 +24,7 @@ class SeasonalityParams(FamilyParams):
     rounds: int = Field(150, ge=10)
     depth: int = Field(5, ge=2, le=12)
     learning_rate: float = Field(0.08, gt=0, le=0.5)
-    text_components: int = Field(12, ge=0, le=64)
+    text_components: int = Field(16, ge=0, le=64)
     autoets_series: int = Field(200, ge=0)
     collection_size: int = Field(24, ge=3)
     collection_per_category: int = Field(8, ge=1)

@@ -1,4 +1,4 @@
-"""From the matrix to arrays: series of units, rows at an origin, and rows of the days that are forecast from it."""
+"""From the matrix to arrays: a panel of products by steps, and the rows of the origins."""
 
 from __future__ import annotations
 
@@ -12,22 +12,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ml.families.seasonality.columns import HISTORY, PLAN
+from ml.families.seasonality.columns import HISTORY
 
 Floats = NDArray[np.float64]
-MEMORY_DAYS = 400
+Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """Units of each product (rows, sorted by product) on the steps before an origin; NaN before its first step."""
+class Panel:
+    """Columns of the matrix as products (sorted) x steps from `first` on; NaN where there is no row."""
 
     products: NDArray[np.str_]
-    units: Floats
+    first: date
+    step: int
+    values: dict[str, NDArray[np.float32]]
 
-    def rows_of(self, products: Sequence[str]) -> NDArray[np.intp]:
+    def rows_of(self, products: Sequence[str]) -> Places:
         """Row numbers of the named products, all of which must be there."""
-        return np.searchsorted(self.products, np.asarray(products))
+        return np.searchsorted(self.products, np.asarray(products, dtype=str))
+
+    def place_of(self, day: date) -> int:
+        """Column number of a day."""
+        return (day - self.first).days // self.step
+
+    def units_before(self, products: Sequence[str], origin: date, steps: int) -> Floats:
+        """Units of the `steps` steps before an origin; 0 where nothing was sold, or before the panel."""
+        known = self.values["units"][self.rows_of(products), : self.place_of(origin)][:, -steps:]
+        missing = steps - known.shape[1]
+        return np.pad(np.nan_to_num(known).astype(np.float64), ((0, 0), (missing, 0)))
 
 
 def step_days(matrix: ibis.Table) -> int:
@@ -37,41 +49,53 @@ def step_days(matrix: ibis.Table) -> int:
     )
 
 
-def read_series(matrix: ibis.Table, origin: date, step: int) -> Series:
-    """Units before `origin`, at most the last MEMORY_DAYS days."""
-    steps = MEMORY_DAYS // step
-    first = origin - timedelta(days=steps * step)
-    known = matrix.filter((matrix.day < ibis.date(origin)) & (matrix.day >= ibis.date(first)))
-    place = (known.day.delta(ibis.date(first), unit="day") // step).cast("int32")
-    found = known.select("product_id", place=place, units=known.units.cast("float64")).to_pyarrow()
-    names = np.asarray(found.column("product_id").to_numpy(zero_copy_only=False), dtype=str)
-    products, row = np.unique(names, return_inverse=True)
-    units = np.full((len(products), steps), np.nan)
-    units[row, found.column("place").to_numpy()] = found.column("units").to_numpy()
-    return Series(products, units)
+def first_day(matrix: ibis.Table, as_of: date) -> date:
+    """The first day of the matrix; `as_of` if it is empty."""
+    return matrix.aggregate(first=matrix.day.min()).to_pyarrow().column("first")[0].as_py() or as_of
 
 
-def at_origins(
-    matrix: ibis.Table, origins: Sequence[date], products: Sequence[str] | None = None
-) -> pa.Table:
+def read_panel(
+    matrix: ibis.Table, as_of: date, step: int, back: int, ahead: int, columns: Sequence[str] = ("units",)
+) -> Panel:
+    """Columns of the matrix from at most `back` steps before `as_of` until `ahead` steps after."""
+    back = min(back, (as_of - first_day(matrix, as_of)).days // step)
+    first, after = as_of - timedelta(days=back * step), as_of + timedelta(days=ahead * step)
+    within = matrix.filter((matrix.day >= ibis.date(first)) & (matrix.day < ibis.date(after)))
+    place = (within.day.delta(ibis.date(first), unit="day") // step).cast("int32")
+    chosen = {f"of_{name}": within[name].cast("float32") for name in columns}
+    found = within.select("product_id", place=place, **chosen).to_pyarrow()
+    products, row = _numbered(found.column("product_id"))
+    where = found.column("place").to_numpy()
+    values = {
+        name: _placed(found.column(f"of_{name}"), row, where, (len(products), back + ahead))
+        for name in columns
+    }
+    return Panel(products, first, step, values)
+
+
+def _numbered(names: pa.ChunkedArray) -> tuple[NDArray[np.str_], Places]:
+    """The distinct names, sorted, and the number of each row's name."""
+    encoded = names.combine_chunks().dictionary_encode()
+    distinct = np.asarray(encoded.dictionary.to_pylist(), dtype=str)
+    order = np.argsort(distinct)
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    return distinct[order], rank[encoded.indices.to_numpy()]
+
+
+def _placed(
+    column: pa.ChunkedArray, row: Places, place: NDArray[np.int32], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    out = np.full(shape, np.nan, dtype=np.float32)
+    out[row, place] = column.to_numpy()
+    return out
+
+
+def at_origins(matrix: ibis.Table, origins: Sequence[date]) -> pa.Table:
     """The matrix rows of the origins themselves (product, origin, what is known then), sorted by origin and product."""
     rows = matrix.filter(matrix.day.isin([ibis.date(origin) for origin in origins]))
-    if products is not None:
-        rows = rows.semi_join(ibis.memtable(pa.table({"product_id": list(products)})), "product_id")
-    columns = ["product_id", "title", "category", "price", *HISTORY, "age_days"]
+    columns = ["product_id", "title", "category", "price", *HISTORY]
     return rows.select(*columns, origin=rows.day).order_by("origin", "product_id").to_pyarrow()
-
-
-def ahead(matrix: ibis.Table, rows: pa.Table, horizon: int, step: int) -> pa.Table:
-    """For each row of `at_origins` its `horizon` steps in order: plan columns and units (null without a row)."""
-    pairs = rows.select(["product_id", "origin"]).append_column("pair", pa.array(np.arange(len(rows))))
-    wanted = ibis.memtable(pairs).cross_join(ibis.memtable(pa.table({"ahead": np.arange(horizon)})))
-    day = (wanted.origin.cast("timestamp") + (wanted.ahead * step).as_interval("D")).date()
-    wanted = wanted.mutate(day=day)
-    known = matrix.select("product_id", "day", "units", *PLAN)
-    joined = wanted.left_join(known, ["product_id", "day"])
-    chosen = joined.select("pair", "ahead", "day", "units", *PLAN)
-    return chosen.order_by("pair", "ahead").to_pyarrow()
 
 
 def sample(rows: pa.Table, limit: int, seed: int) -> pa.Table:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml.families.seasonality.model import Forecast, Model, forecast
 from ml.families.seasonality.sheet import Sheet, open_source, sheet
@@ -35,10 +34,11 @@ def forecast_at(model: Model, matrix: ibis.Table, as_of: date) -> tuple[Sheet, F
 
 def forecast_rows(known: Sheet, made: Forecast) -> pa.Table:
     """One row per product and day, sorted."""
+    days = [known.source.as_of + timedelta(days=ahead * known.source.step) for ahead in range(known.horizon)]
     product = known.rows.column("product_id").to_numpy(zero_copy_only=False)
     columns = [
         pa.array(np.repeat(product, known.horizon), pa.string()),
-        pc.cast(known.days.column("day"), pa.date32()).combine_chunks(),
+        pa.array(days * len(known.rows), pa.date32()),
         pa.array(made.mean.ravel()),
         *(pa.array(made.quantiles[:, :, place].ravel()) for place in range(3)),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,108 +11,118 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml.families.seasonality import design, rows
+from ml.families.seasonality import design, rows, trade
+from ml.families.seasonality.columns import PLAN
+from ml.families.seasonality.rows import Panel, Places
 from ml.toolkit.intermittent import tame, tsb_path
 from ml.toolkit.text import TextSpace
 
 Floats = NDArray[np.float64]
-DENSE = 0.9
-DAY_ORIGIN = (
-    "rate_7", "rate_28", "rate_84", "share_28", "typical_28", "growth_7", "growth_28", "growth_84", "promoted_28",
-    "price",
-    "paid", "category_growth_28", "days_since_sale", "selling_days", "basket", "festive", "uplift",
-    "plain_growth",
-)  # fmt: skip
+DENSE = 0.8
+MEMORY_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """n origin rows with `horizon` days each.
+class Source:
+    """What is read of a matrix once: its panel, tamed units (0 where nothing was sold), their smoothed level.
 
-    `origin` and `over` are columns of n values, `day` columns of n * horizon; `units` is n x horizon (NaN where
-    unknown); `base` and `tsb` are expectations of the horizon's total.
+    `levels[:, t]` is known before step t. `roots` are square roots of tamed units, summed over the products.
     """
 
-    step: int
+    matrix: ibis.Table
+    as_of: date
+    horizon: int
     seasoned: bool
-    rows: pa.Table
-    days: pa.Table
-    origin: design.Columns
-    over: design.Columns
-    day: design.Columns
-    units: Floats
-    base: Floats
-    tsb: Floats
+    panel: Panel
+    tamed: Floats
+    levels: Floats
+    roots: Floats
 
     @property
-    def horizon(self) -> int:
-        """Steps per origin row."""
-        return int(self.units.shape[1])
+    def step(self) -> int:
+        """Days of a step."""
+        return self.panel.step
 
     @property
     def dense(self) -> bool:
         """Whether nearly every step has a sale: then steps can be forecast one by one, in logarithms."""
-        there = self.units[~np.isnan(self.units)]
+        units = self.panel.values["units"]
+        there = units[~np.isnan(units)]
         return bool(len(there)) and float(np.mean(there > 0)) > DENSE
 
-    @property
-    def plain(self) -> Floats:
-        """Logarithm of a step's units + 1 without promotions; n * horizon values."""
-        return np.repeat(design.plain_level(self.rows), self.horizon)
+
+def open_source(
+    matrix: ibis.Table, as_of: date, step: int, horizon: int, *, seasoned: bool, days: int = MEMORY_DAYS
+) -> Source:
+    """Read the panel of the last `days` days and of the horizon."""
+    panel = rows.read_panel(matrix, as_of, step, days // step, horizon, ("units", *PLAN))
+    known = panel.place_of(as_of)
+    panel.values["year_ago_lift"] = design.year_ago_lift(panel.values)
+    tamed = tame(panel.values["units"][:, :known].astype(np.float64))
+    return Source(matrix, as_of, horizon, seasoned, panel, tamed, tsb_path(tamed), np.sqrt(tamed).sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """n origin rows: where they stand in the panel, what the boosters of the total see, the plain expectation."""
+
+    source: Source
+    rows: pa.Table
+    product: Places
+    place: Places
+    level_columns: design.Columns
+    base: Floats
 
     @property
-    def level_columns(self) -> design.Columns:
-        """What the models of the total see: n values each."""
-        return {**self.origin, **{f"over_{name}": values for name, values in self.over.items()}}
+    def horizon(self) -> int:
+        """Steps per origin row."""
+        return self.source.horizon
 
     @property
-    def day_columns(self) -> design.Columns:
-        """What the models of the day see: n * horizon values each."""
-        spread = {name: np.repeat(self.origin[name], self.horizon) for name in DAY_ORIGIN}
-        return {**spread, **self.day}
+    def day_places(self) -> tuple[Places, Places]:
+        """Rows and columns in the panel of each step of the horizons; n x horizon."""
+        place = self.place[:, None] + np.arange(self.horizon)
+        return np.repeat(self.product[:, None], self.horizon, axis=1), place
 
-    def take(self, keep: NDArray[np.intp]) -> Sheet:
-        """The sheet of some of its origin rows."""
-        every = (keep[:, None] * self.horizon + np.arange(self.horizon)).ravel()
-        return Sheet(
-            self.step, self.seasoned, self.rows.take(pa.array(keep)), self.days.take(pa.array(every)),
-            _take(self.origin, keep), _take(self.over, keep), _take(self.day, every),
-            self.units[keep], self.base[keep], self.tsb[keep],
-        )  # fmt: skip
+    def on_days(self, name: str) -> Floats:
+        """A panel column over the horizons, n x horizon."""
+        return self.source.panel.values[name][self.day_places].astype(np.float64)
 
     @property
-    def recent(self) -> Floats:
-        """Units of the horizon if the last four weeks went on."""
-        months = self.horizon * self.step / design.MONTH
-        return np.asarray(np.expm1(self.origin["rate_28"]) * months, dtype=np.float64)
+    def units(self) -> Floats:
+        """What was sold; NaN where there is no row or it is not known."""
+        return self.on_days("units")
 
     @property
     def totals(self) -> Floats:
         """Units of the whole horizon; 0 for days without a row."""
         return np.asarray(np.nan_to_num(self.units).sum(axis=1), dtype=np.float64)
 
+    @property
+    def shares(self) -> Floats:
+        """Share of the total for each step, by weekday; n x horizon."""
+        return self._by_place(
+            lambda place: trade.shares(self.source.roots, place, self.horizon, self.source.step)
+        )
 
-def _take(columns: design.Columns, keep: NDArray[np.intp]) -> design.Columns:
-    return {name: values[keep] for name, values in columns.items()}
+    @property
+    def store_growth(self) -> Floats:
+        """What the whole store sold in each row's horizon over the horizon before (tamed): 1 if unknown or seasoned."""
+        if self.source.seasoned:
+            return np.ones(len(self.product))
+        sold = self.source.tamed.sum(axis=0)
+        return self._by_place(lambda place: trade.growth(sold, place, self.horizon))
 
+    def _by_place(self, of_place: Callable[[int], Floats | float]) -> Floats:
+        places, which = np.unique(self.place, return_inverse=True)
+        return np.asarray([of_place(int(place)) for place in places], dtype=np.float64)[which]
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A matrix with what is read from it once: its series, and their smoothed levels before every step."""
-
-    matrix: ibis.Table
-    as_of: date
-    step: int
-    horizon: int
-    seasoned: bool
-    products: NDArray[np.str_]
-    levels: Floats
-
-
-def open_source(matrix: ibis.Table, as_of: date, step: int, horizon: int, *, seasoned: bool) -> Source:
-    """Read the series of a matrix, and smooth them."""
-    series = rows.read_series(matrix, as_of, step)
-    return Source(matrix, as_of, step, horizon, seasoned, series.products, tsb_path(tame(series.units)))
+    def take(self, keep: Places) -> Sheet:
+        """The sheet of some of its origin rows."""
+        return Sheet(
+            self.source, self.rows.take(pa.array(keep)), self.product[keep], self.place[keep],
+            {name: values[keep] for name, values in self.level_columns.items()}, self.base[keep],
+        )  # fmt: skip
 
 
 def sheet(source: Source, origins: Sequence[date], space: TextSpace) -> Sheet:
@@ -122,31 +132,22 @@ def sheet(source: Source, origins: Sequence[date], space: TextSpace) -> Sheet:
 
 def sheet_of(source: Source, found: pa.Table, space: TextSpace) -> Sheet:
     """The sheet of origin rows that were already chosen."""
-    days = rows.ahead(source.matrix, found, source.horizon, source.step)
-    day = design.on_day(days, seasoned=source.seasoned)
+    product = source.panel.rows_of(found.column("product_id").to_pylist())
+    days = found.column("origin").to_pylist()
+    place = np.asarray([source.panel.place_of(day) for day in days], dtype=np.intp)
+    columns = {
+        **design.at_origin(found, space, seasoned=source.seasoned),
+        **design.neighbours(found, place, space),
+        "smoothed": np.log1p(design.MONTH / source.step * source.levels[product, place]),
+        "largest": np.log1p(trade.largest(source.panel.values["units"], product, place, 91 // source.step)),
+        **_over(source, product, place),
+    }
     month = source.horizon * source.step / design.MONTH
-    return Sheet(
-        step=source.step,
-        seasoned=source.seasoned,
-        rows=found,
-        days=days,
-        origin=design.at_origin(found, space, seasoned=source.seasoned),
-        over=design.over_horizon(day, source.horizon),
-        day=day,
-        units=rows.column(days, "units").reshape(-1, source.horizon),
-        base=design.base(found) * month,
-        tsb=_smoothed(source, found) * source.horizon,
-    )
+    return Sheet(source, found, product, place, columns, design.base(found) * month)
 
 
-def _smoothed(source: Source, found: pa.Table) -> Floats:
-    """The smoothed level of each row's product just before its origin; 0 for a product without a past."""
-    ids = np.asarray(found.column("product_id").to_pylist(), dtype=str)
-    back = [(source.as_of - origin).days // source.step for origin in found.column("origin").to_pylist()]
-    if not len(source.products):
-        return np.zeros(len(ids))
-    row = np.minimum(np.searchsorted(source.products, ids), len(source.products) - 1)
-    known = source.products[row] == ids
-    last = source.levels.shape[1] - 1
-    place = np.clip(last - np.asarray(back, dtype=int), 0, last)
-    return np.where(known, source.levels[row, place], 0.0)
+def _over(source: Source, product: Places, place: Places) -> design.Columns:
+    """The mean of what is planned over each row's horizon."""
+    names = [name for name in design.planned(seasoned=source.seasoned) if name not in design.OF_THE_DAY]
+    values = source.panel.values
+    return {f"over_{name}": trade.ahead(values[name], product, place, source.horizon) for name in names}

@@ -1,0 +1,67 @@
+"""The horizon's total: four boosters that aim at different things, and so err differently; their mean is the point.
+
+All of them start from the plain expectation b. One predicts the median of the logarithm of total over b; one the mean
+(Tweedie); two the mean with the store's growth taken out of the target, so that a season that was seen once is not
+taken for growth that goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from ml.families.seasonality import design
+from ml.families.seasonality.params import SeasonalityParams
+from ml.families.seasonality.sheet import Sheet
+from ml.toolkit import boosting
+
+Floats = NDArray[np.float64]
+Boosters = Mapping[str, xgb.Booster]
+MEDIAN, MEAN = "total_median", "total_mean"
+POWERS = {"total_flat_17": 1.7, "total_flat_13": 1.3, MEAN: 1.5}
+PARTS = (MEDIAN, *POWERS)
+PRIOR = 5.0
+
+
+def grow(known: Sheet, params: SeasonalityParams, parts: tuple[str, ...] = PARTS) -> dict[str, xgb.Booster]:
+    """The named boosters, on rows whose horizon is over."""
+    seen = design.stack(known.level_columns)
+    return {
+        part: _median(known, seen, params) if part == MEDIAN else _mean(known, seen, part, params)
+        for part in parts
+    }
+
+
+def recipe(objective: str, params: SeasonalityParams, **options: object) -> boosting.Recipe:
+    """How the family's boosters of units are grown."""
+    return boosting.Recipe(
+        objective, params.rounds, params.learning_rate, params.depth, bins=64,
+        seed=params.seed, nthread=params.nthread, options=dict(options),
+    )  # fmt: skip
+
+
+def _median(known: Sheet, seen: NDArray[np.float32], params: SeasonalityParams) -> xgb.Booster:
+    label = np.log((known.totals + PRIOR) / (known.base + PRIOR))
+    return boosting.grow(
+        recipe("reg:absoluteerror", params), tuple(known.level_columns), seen, label, known.base + PRIOR
+    )
+
+
+def _mean(known: Sheet, seen: NDArray[np.float32], part: str, params: SeasonalityParams) -> xgb.Booster:
+    growth = 1.0 if part == MEAN else known.store_growth
+    label = np.minimum(known.totals / growth, 5 * known.base + 100)
+    tweedie = recipe("reg:tweedie", params, tweedie_variance_power=POWERS[part])
+    return boosting.grow(tweedie, tuple(known.level_columns), seen, label, margin=np.log(known.base + 1))
+
+
+def totals(boosters: Boosters, known: Sheet) -> dict[str, Floats]:
+    """The horizon's total by each booster."""
+    seen, names = design.stack(known.level_columns), tuple(known.level_columns)
+    log = boosting.predict(boosters[MEDIAN], names, seen)
+    out = {MEDIAN: np.maximum((known.base + PRIOR) * np.exp(log) - PRIOR, 0)}
+    for part in POWERS:
+        out[part] = boosting.predict(boosters[part], names, seen, np.log(known.base + 1))
+    return out
