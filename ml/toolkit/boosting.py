@@ -41,20 +41,34 @@ class Recipe:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that several boosters are grown on, binned once."""
+
+    binned: xgb.QuantileDMatrix
+    bins: int
+
+    @classmethod
+    def of(cls, names: Sequence[str], rows: Floats, recipe: Recipe) -> Table:
+        """Bin the rows as `recipe` says; the recipes grown on them must say the same."""
+        data = xgb.QuantileDMatrix(
+            rows, feature_names=list(names), nthread=recipe.nthread, max_bin=recipe.bins
+        )
+        return cls(data, recipe.bins)
+
+
 def grow(
     recipe: Recipe,
-    names: Sequence[str],
-    rows: Floats,
+    table: Table,
     label: NDArray[Any],
     weight: NDArray[Any] | None = None,
     margin: NDArray[Any] | None = None,
 ) -> xgb.Booster:
     """Train a booster; `margin` is added to every row's raw score (an offset)."""
-    data = xgb.QuantileDMatrix(
-        rows, label=label, weight=weight, base_margin=margin, feature_names=list(names),
-        nthread=recipe.nthread, max_bin=recipe.bins,
-    )  # fmt: skip
-    return xgb.train(recipe.parameters(), data, recipe.rounds)
+    weight = np.ones(len(label)) if weight is None else weight
+    margin = np.zeros(0) if margin is None else margin
+    table.binned.set_info(label=label, weight=weight, base_margin=margin)
+    return xgb.train({**recipe.parameters(), "max_bin": table.bins}, table.binned, recipe.rounds)
 
 
 def predict(

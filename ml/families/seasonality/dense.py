@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ml.families.seasonality import design, levels, trade
 from ml.families.seasonality.params import SeasonalityParams
 from ml.families.seasonality.rows import Places, column
-from ml.families.seasonality.shape import sample
 from ml.families.seasonality.sheet import Sheet
 from ml.toolkit import boosting
 
@@ -37,12 +36,14 @@ def grow(known: Sheet, params: SeasonalityParams) -> xgb.Booster:
     That weighted median is the optimum of the mean absolute percentage error, by which dense series are judged.
     """
     units = known.units.ravel()
-    keep = sample(units > 0, STEP_ROWS, params.seed)
+    keep = trade.sample(units > 0, STEP_ROWS, params.seed)
     columns = _columns(known, keep)
     label = np.log1p(units[keep]) - _level(known)[keep // known.horizon]
     weight = np.clip(np.exp(-label), 0.03, 15)
     recipe = replace(levels.recipe("reg:absoluteerror", params), columns=0.6, l2=3.0, bins=128)
-    return boosting.grow(recipe, tuple(columns), design.stack(columns), label, weight)
+    return boosting.grow(
+        recipe, boosting.Table.of(tuple(columns), design.stack(columns), recipe), label, weight
+    )
 
 
 def means(booster: xgb.Booster, known: Sheet) -> Floats:
@@ -64,7 +65,6 @@ def _columns(known: Sheet, keep: Places) -> design.Columns:
     out = {name: known.level_columns[name][row] for name in _OF_ORIGIN}
     panel = known.source.panel.values
     out |= {name: panel[name][known.product[row], place].astype(np.float64) for name in _OF_STEP}
-    share = discount_share(panel["promo_discount"])
     out |= _discounts(known, row, place, discount_share(panel["promo_discount"]))
     out["category_feature"] = _advertised(known, row, place)
     return {**out, "level": _level(known)[row], "ahead": ahead * 1.0}

@@ -28,7 +28,9 @@ PRIOR = 5.0
 
 def grow(known: Sheet, params: SeasonalityParams, parts: tuple[str, ...] = PARTS) -> dict[str, xgb.Booster]:
     """The named boosters, on rows whose horizon is over."""
-    seen = design.stack(known.level_columns)
+    seen = boosting.Table.of(
+        tuple(known.level_columns), design.stack(known.level_columns), recipe("", params)
+    )
     return {
         part: _median(known, seen, params) if part == MEDIAN else _mean(known, seen, part, params)
         for part in parts
@@ -43,18 +45,16 @@ def recipe(objective: str, params: SeasonalityParams, **options: object) -> boos
     )  # fmt: skip
 
 
-def _median(known: Sheet, seen: NDArray[np.float32], params: SeasonalityParams) -> xgb.Booster:
+def _median(known: Sheet, seen: boosting.Table, params: SeasonalityParams) -> xgb.Booster:
     label = np.log((known.totals + PRIOR) / (known.base + PRIOR))
-    return boosting.grow(
-        recipe("reg:absoluteerror", params), tuple(known.level_columns), seen, label, known.base + PRIOR
-    )
+    return boosting.grow(recipe("reg:absoluteerror", params), seen, label, known.base + PRIOR)
 
 
-def _mean(known: Sheet, seen: NDArray[np.float32], part: str, params: SeasonalityParams) -> xgb.Booster:
+def _mean(known: Sheet, seen: boosting.Table, part: str, params: SeasonalityParams) -> xgb.Booster:
     growth = 1.0 if part == MEAN else known.store_growth
     label = np.minimum(known.totals / growth, 5 * known.base + 100)
     tweedie = recipe("reg:tweedie", params, tweedie_variance_power=POWERS[part])
-    return boosting.grow(tweedie, tuple(known.level_columns), seen, label, margin=np.log(known.base + 1))
+    return boosting.grow(tweedie, seen, label, margin=np.log(known.base + 1))
 
 
 def totals(boosters: Boosters, known: Sheet) -> dict[str, Floats]:

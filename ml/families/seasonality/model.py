@@ -12,7 +12,7 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from ml.families.seasonality import dense, levels, quantiles, rows, shape
+from ml.families.seasonality import dense, levels, quantiles, rows
 from ml.families.seasonality.bands import Bands, learn_bands
 from ml.families.seasonality.clock import clock
 from ml.families.seasonality.params import SeasonalityParams
@@ -107,15 +107,14 @@ def _training_sheet(source: Source, params: SeasonalityParams) -> tuple[Sheet, t
 
 
 def _trial(known: Sheet, params: SeasonalityParams, *, is_dense: bool) -> tuple[Boosters, Sheet]:
-    """Boosters of every second origin that ends before the last horizons, and the sheet of these horizons.
+    """Boosters of the origins that end before the last horizons, and the sheet of these horizons.
 
     With too little history for that, both are of all rows.
     """
     ends = known.source.panel.place_of(known.source.as_of)
     tested = np.isin(ends - known.place, np.arange(1, _TRIALS + 1) * known.horizon)
     first = np.min(known.place[tested], initial=ends)
-    number = np.unique(known.place, return_inverse=True)[1]
-    before = (known.place <= first - known.horizon) & ((number.max(initial=0) - number) % 2 == 0)
+    before = known.place <= first - known.horizon
     if min(before.sum(), tested.sum()) < _ENOUGH:
         return _grow(known, params, is_dense=is_dense), known
     test = known.take(np.flatnonzero(tested))
@@ -128,15 +127,14 @@ def _grow(known: Sheet, params: SeasonalityParams, *, is_dense: bool) -> Booster
         ends = known.source.panel.place_of(known.source.as_of)
         over = known.take(np.flatnonzero(known.place + known.horizon <= ends))
         return {dense.STEP: dense.grow(known, params), **levels.grow(over, params, (levels.MEAN,))}
-    seasonal = {shape.SHAPE: shape.grow(known, params)} if known.source.seasoned else {}
-    return {**levels.grow(known, params), **seasonal}
+    return levels.grow(known, params)
 
 
 def _means(boosters: Boosters, known: Sheet, *, is_dense: bool) -> Floats:
     if is_dense:
         return dense.means(boosters[dense.STEP], known)
     total = np.mean(list(levels.totals(boosters, known).values()), axis=0)
-    return shape.spread(boosters.get(shape.SHAPE), known, total)
+    return np.asarray(total[:, None] * known.shares, dtype=np.float64)
 
 
 def _calibrate(boosters: Boosters, test: Sheet, mean: Floats, *, is_dense: bool) -> Blend:

@@ -19,7 +19,7 @@ class SeasonalityParams(FamilyParams):
     discontinued_after: int = Field(400, ge=28)
     windows: int = Field(3, ge=3, le=12)
     training_days: int = Field(730, ge=56)
-    origin_spacing: int = Field(7, ge=1)
+    origin_spacing: int = Field(14, ge=1)
     max_rows: int = Field(2_000_000, ge=10_000)
     rounds: int = Field(150, ge=10)
     depth: int = Field(5, ge=2, le=12)

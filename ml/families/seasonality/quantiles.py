@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ml.families.seasonality import design, trade
 from ml.families.seasonality.bands import LEVELS, Bands
 from ml.families.seasonality.params import SeasonalityParams
-from ml.families.seasonality.shape import sample
 from ml.families.seasonality.sheet import Sheet
 from ml.toolkit import boosting
 
@@ -31,7 +30,7 @@ _AGAINST_TOTAL = ("rate_7", "smoothed", "largest")
 def grow(known: Sheet, mean: Floats, params: SeasonalityParams) -> xgb.Booster:
     """Quantiles of units over the expected units, weighted so that the loss is that of the units themselves."""
     units = known.units
-    keep = sample(~np.isnan(units) & (mean > 0), DAY_ROWS, params.seed)
+    keep = trade.sample(~np.isnan(units) & (mean > 0), DAY_ROWS, params.seed)
     columns = _columns(known, mean, keep)
     scale = mean.ravel()[keep] + OFFSET
     recipe = boosting.Recipe(
@@ -39,7 +38,10 @@ def grow(known: Sheet, mean: Floats, params: SeasonalityParams) -> xgb.Booster:
         seed=params.seed, nthread=params.nthread, options={"quantile_alpha": list(LEVELS)},
     )  # fmt: skip
     return boosting.grow(
-        recipe, tuple(columns), design.stack(columns), units.ravel()[keep] / scale, scale / scale.mean()
+        recipe,
+        boosting.Table.of(tuple(columns), design.stack(columns), recipe),
+        units.ravel()[keep] / scale,
+        scale / scale.mean(),
     )
 
 

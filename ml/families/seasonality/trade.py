@@ -102,3 +102,11 @@ def _at_level(ordered: Floats, rank: Floats, level: float) -> Floats:
     gap = rank[line, high] - rank[line, low]
     part = np.clip((level - rank[line, low]) / np.where(gap > 0, gap, 1), 0, 1)
     return np.asarray(ordered[line, low] * (1 - part) + ordered[line, high] * part, dtype=np.float64)
+
+
+def sample(usable: NDArray[np.bool_], limit: int, seed: int) -> NDArray[np.intp]:
+    """At most `limit` of the places that are usable, in their order."""
+    there = np.flatnonzero(usable)
+    if len(there) <= limit:
+        return there
+    return np.sort(np.random.default_rng(seed).choice(there, limit, replace=False))
