@@ -60,16 +60,18 @@ def main() -> None:
         "--repeat", type=int, default=1, help="times that each step is run; medians are shown"
     )
     parser.add_argument("--folder", type=Path, help="work there and leave the files (worlds are used again)")
+    parser.add_argument("--stages-only", action="store_true", help="leave out the hand-written SQL")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bw-bench-") as scratch:
         print(HEADER, flush=True)
         for size in options.sizes:
-            for row in measure(size, (options.folder or Path(scratch)) / size, options.repeat):
+            folder = (options.folder or Path(scratch)) / size
+            for row in measure(size, folder, 0 if options.stages_only else options.repeat, options.repeat):
                 print(row, flush=True)
 
 
-def measure(size: str, folder: Path, repeat: int) -> Iterator[str]:
-    """Make the world and the workspace, run each step and its counterpart; one Markdown row each."""
+def measure(size: str, folder: Path, by_hand: int, repeat: int) -> Iterator[str]:
+    """Run each step `repeat` times, and its counterpart `by_hand` times, in a fresh workspace; one Markdown row each."""
     lines = prepare(size, folder)
     work = folder / "work"
     for stage in ("snapshot", "validate"):
@@ -77,15 +79,15 @@ def measure(size: str, folder: Path, repeat: int) -> Iterator[str]:
             if table != "order_lines":
                 process(work, "-m", f"ml.stages.{stage}", table)
         took = median(work, stage, ("-m", f"ml.stages.{stage}", "order_lines"), repeat)
-        hand = by_hand(work, stage, repeat) if stage == "validate" else None
+        hand = counterpart(work, stage, by_hand) if stage == "validate" else None
         yield row_of(lines, f"{stage} order_lines", took, hand)
     took = median(work, "features", ("-m", "ml.stages.features", FAMILY), repeat)
-    yield row_of(lines, f"features {FAMILY}", took, by_hand(work, "features", repeat))
+    yield row_of(lines, f"features {FAMILY}", took, counterpart(work, "features", by_hand))
 
 
-def by_hand(work: Path, step: str, repeat: int) -> Took:
-    """The counterpart of a step."""
-    return median(work, "by_hand", ("-m", "bench.by_hand", step), repeat)
+def counterpart(work: Path, step: str, repeat: int) -> Took | None:
+    """What the hand-written SQL of a step took."""
+    return median(work, "by_hand", ("-m", "bench.by_hand", step), repeat) if repeat else None
 
 
 def median(work: Path, imports: str, command: Sequence[str], repeat: int) -> Took:
