@@ -3,8 +3,8 @@
     python -m bench.quality                                   # the simulated world
     python -m bench.quality --data online_retail_uci --path DIR [--as-of DATE]
 
-The windows, cases and truths are those of the stage `evaluate`: rolling origins, oldest first. Prints Markdown tables;
-with `--out FILE` also writes all figures as JSON.
+The rows are those that pass the stage `validate`; the windows, cases and truths are those of the stage `evaluate`:
+rolling origins, oldest first. Prints Markdown tables; with `--out FILE` also writes all figures as JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from bench.throughput import make_workspace, process
 from ml.actions.load import tables_of, write_folder
 from ml.actions.score import known_before
 from ml.config import load_params
@@ -62,8 +63,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         as_of = lay_out(options, record.tables, folder)
+        with Timed(seconds, "validate"):
+            for name in record.tables:
+                process(folder / "work", "-m", "ml.stages.validate", name)
         with open_engine(params.features, folder / "spill") as engine:
-            tables = {name: engine.table(name, folder / name) for name in record.tables}
+            tables = {
+                name: engine.table(name, folder / "work/data/validated" / name) for name in record.tables
+            }
             with Timed(seconds, "features"):
                 engine.write(record.features(tables, as_of, own), folder / "matrix", record.key)
             matrix = engine.table("matrix", folder / "matrix")
@@ -103,15 +109,18 @@ def judged(
 
 
 def lay_out(options: argparse.Namespace, names: tuple[str, ...], folder: Path) -> date:
-    """Write the tables as folders of Parquet, cut at `as_of`; returns it."""
+    """Make a workspace with a snapshot of the tables, cut at `as_of`; returns it."""
     tables, _ = tables_of(options.data, path=options.path, size=options.size)
     write_folder(folder / "all", tables)
     lines = pq.read_table(folder / "all/order_lines.parquet", columns=["ordered_at"])
-    as_of = options.as_of or day_after(lines)
+    as_of: date = options.as_of or day_after(lines)
+    make_workspace(folder / "work", as_of.isoformat())
     for name in names:
-        (folder / name).mkdir()
+        target = folder / "work/data/snapshot" / name
+        target.mkdir(parents=True)
         rows = known_before(name, pq.read_table(folder / "all" / f"{name}.parquet"), as_of)
-        pq.write_table(rows, folder / name / "part-000.parquet")
+        pq.write_table(rows, target / "part-000.parquet")
+        (target / "manifest.json").write_text(json.dumps({"rows": len(rows)}))
     return as_of
 
 

@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def measure(size: str, folder: Path, by_hand: int, repeat: int) -> Iterator[str]:
-    """Run each step `repeat` times, and its counterpart `by_hand` times, in a fresh workspace; one Markdown row each."""
+    """Run each step `repeat` times and its counterpart `by_hand` times, in a fresh workspace; one Markdown row each."""
     lines = prepare(size, folder)
     work = folder / "work"
     for stage in ("snapshot", "validate"):
