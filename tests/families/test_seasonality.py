@@ -131,3 +131,29 @@ def test_bands_widen_with_what_was_seen() -> None:
     actual = expected * np.tile(np.linspace(0.5, 1.5, 500), 2)
     around = learn_bands(actual, expected, 0.0, bins=2).around(np.array([100.0]))
     np.testing.assert_allclose(around[0], [60, 100, 140], rtol=0.01)
+
+
+def test_products_without_a_title_and_of_no_category_are_forecast() -> None:
+    tables, _, model = daily()
+    products = tables["products"]
+    for name in ("title", "category"):
+        place = products.schema.get_field_index(name)
+        products = products.set_column(
+            place, pa.field(name, pa.string()), pa.nulls(len(products), pa.string())
+        )
+    matrix = matrix_of({**tables, "products": products})
+    made = FAMILY.score(model, matrix, END)
+    assert made.column("product_id").unique().to_pylist() == sorted(products.column("product_id").to_pylist())
+
+
+def test_features_are_the_same_bytes_whatever_the_threads_do() -> None:
+    tables = shop(products=12, days=120)
+    made = []
+    for threads in (1, 2, 2):
+        connection = ibis.duckdb.connect(threads=threads)
+        for name, table in tables.items():
+            connection.con.register(name, table)
+        opened_tables = {name: connection.table(name) for name in tables}
+        made.append(FAMILY.features(opened_tables, END, PARAMS).order_by(FAMILY.key).to_pyarrow())
+    assert made[0].equals(made[1])
+    assert made[0].equals(made[2])

@@ -188,7 +188,7 @@ def _placed(rows: pa.Table, text: TextSpace) -> Columns:
 
 def neighbours(rows: pa.Table, place: NDArray[np.intp], text: TextSpace) -> Columns:
     """What the products with the most similar titles did: growth, level, December; by product and origin (`place`)."""
-    titles = rows.column("title").to_pylist()
+    titles = [title or "" for title in rows.column("title").to_pylist()]
     names, name = np.unique(np.asarray(titles, dtype=str), return_inverse=True)
     places, when = np.unique(place, return_inverse=True)
     alike = text.alike(names.tolist())

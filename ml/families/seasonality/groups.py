@@ -6,7 +6,7 @@ import ibis
 
 from ml.families.seasonality.clock import Clock
 from ml.families.seasonality.history import ABOUT, YEAR
-from ml.toolkit.windows import cumulate, lags
+from ml.toolkit.windows import cumulate, exact_sum, lags
 
 _LENGTHS = {"category": (28, 84, 364), "peer": (28, 84), "store": (7, 28, 84)}
 
@@ -29,7 +29,7 @@ def category_discounts(plans: ibis.Table, shelf: ibis.Table, category: ibis.Tabl
     """Per category and step: the planned discounts' sum over the products present."""
     keys = ["category", "step"]
     some = plans.join(shelf.select("product_id", "category"), "product_id")
-    sums = some.group_by(keys).aggregate(discounts=some.promo_discount.sum())
+    sums = some.group_by(keys).aggregate(discounts=exact_sum(some.promo_discount))
     joined = category.left_join(sums, keys)
     share = sums.discounts.fill_null(0) / ibis.greatest(category.products, 1)
     return joined.select(category.category, category.step, category_discount=share)
@@ -38,7 +38,7 @@ def category_discounts(plans: ibis.Table, shelf: ibis.Table, category: ibis.Tabl
 def peer_days(daily: ibis.Table, shelf: ibis.Table, clock: Clock) -> ibis.Table:
     """Per category, price band and step, dense: products present, and tamed units."""
     sold = daily.join(shelf, "product_id").select("category", "band", "step", "tamed")
-    sold = sold.group_by("category", "band", "step").aggregate(tamed=sold.tamed.sum())
+    sold = sold.group_by("category", "band", "step").aggregate(tamed=exact_sum(sold.tamed))
     present = _present(shelf, clock)
     return present.left_join(sold, ["category", "band", "step"]).select(
         present.category, present.band, present.step, present.products, tamed=sold.tamed.fill_null(0)
@@ -65,7 +65,9 @@ def _present(shelf: ibis.Table, clock: Clock) -> ibis.Table:
 
 
 def _coarser(peers: ibis.Table, keys: list[str]) -> ibis.Table:
-    return peers.group_by([*keys, "step"]).aggregate(products=peers.products.sum(), tamed=peers.tamed.sum())
+    return peers.group_by([*keys, "step"]).aggregate(
+        products=peers.products.sum(), tamed=exact_sum(peers.tamed)
+    )
 
 
 def _windows(series: ibis.Table, keys: list[str], name: str, clock: Clock) -> ibis.Table:

@@ -23,6 +23,7 @@ Boosters = Mapping[str, xgb.Booster]
 MEDIAN, MEAN = "total_median", "total_mean"
 POWERS = {"total_flat_17": 1.7, "total_flat_13": 1.3, MEAN: 1.5}
 PARTS = (MEDIAN, *POWERS)
+TRIAL = (MEDIAN, "total_flat_17")
 PRIOR = 5.0
 
 
@@ -58,10 +59,10 @@ def _mean(known: Sheet, seen: boosting.Table, part: str, params: SeasonalityPara
 
 
 def totals(boosters: Boosters, known: Sheet) -> dict[str, Floats]:
-    """The horizon's total by each booster."""
+    """The horizon's total by each booster that is there."""
     seen, names = design.stack(known.level_columns), tuple(known.level_columns)
     log = boosting.predict(boosters[MEDIAN], names, seen)
     out = {MEDIAN: np.maximum((known.base + PRIOR) * np.exp(log) - PRIOR, 0)}
-    for part in POWERS:
+    for part in (part for part in POWERS if part in boosters):
         out[part] = boosting.predict(boosters[part], names, seen, np.log(known.base + 1))
     return out

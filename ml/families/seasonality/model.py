@@ -118,16 +118,18 @@ def _trial(known: Sheet, params: SeasonalityParams, *, is_dense: bool) -> tuple[
     if min(before.sum(), tested.sum()) < _ENOUGH:
         return _grow(known, params, is_dense=is_dense), known
     test = known.take(np.flatnonzero(tested))
-    return _grow(known.take(np.flatnonzero(before)), params, is_dense=is_dense), test
+    return _grow(known.take(np.flatnonzero(before)), params, levels.TRIAL, is_dense=is_dense), test
 
 
-def _grow(known: Sheet, params: SeasonalityParams, *, is_dense: bool) -> Boosters:
+def _grow(
+    known: Sheet, params: SeasonalityParams, parts: tuple[str, ...] = levels.PARTS, *, is_dense: bool
+) -> Boosters:
     """The boosters of the means; of dense series one of the total as well, which explains."""
     if is_dense:
         ends = known.source.panel.place_of(known.source.as_of)
         over = known.take(np.flatnonzero(known.place + known.horizon <= ends))
         return {dense.STEP: dense.grow(known, params), **levels.grow(over, params, (levels.MEAN,))}
-    return levels.grow(known, params)
+    return levels.grow(known, params, parts)
 
 
 def _means(boosters: Boosters, known: Sheet, *, is_dense: bool) -> Floats:

@@ -6,6 +6,7 @@ import ibis
 
 from ml.families.record import Tables
 from ml.families.seasonality.clock import Clock
+from ml.toolkit.windows import exact_sum
 
 FAR = 60
 
@@ -74,8 +75,8 @@ def earlier_lifts(occasions: ibis.Table, category: ibis.Table, clock: Clock) -> 
     )
     during = near.step >= near.earlier_begin
     summed = near.group_by("name", "category", "begin").aggregate(
-        sold=near.tamed.sum(where=during), there=near.products.sum(where=during),
-        usual=near.tamed.sum(where=~during), usually=near.products.sum(where=~during),
+        sold=exact_sum(near.tamed, during), there=near.products.sum(where=during),
+        usual=exact_sum(near.tamed, ~during), usually=near.products.sum(where=~during),
     )  # fmt: skip
     enough = (summed.there > 0) & (summed.usually > 0) & (summed.usual > 0)
     lift = (summed.sold / summed.there) / (summed.usual / summed.usually)

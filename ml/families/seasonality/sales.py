@@ -6,7 +6,7 @@ import ibis
 
 from ml.families.record import Tables
 from ml.families.seasonality.clock import Clock
-from ml.toolkit.windows import before
+from ml.toolkit.windows import before, exact_sum
 
 
 def sales(tables: Tables, clock: Clock, history_days: int) -> ibis.Table:
@@ -20,9 +20,9 @@ def sales(tables: Tables, clock: Clock, history_days: int) -> ibis.Table:
     step = clock.step_of(lines.ordered_at)
     sold = lines.quantity > 0
     summed = lines.group_by(lines.product_id, step=step).aggregate(
-        net=lines.quantity.sum(),
+        net=exact_sum(lines.quantity),
         lines=sold.cast("int32").sum().cast("float64"),
-        revenue=ibis.greatest((lines.quantity * lines.unit_price).sum(), 0.0),
+        revenue=ibis.greatest(exact_sum(lines.quantity * lines.unit_price), 0.0),
     )
     recent = summed.filter(summed.step >= -clock.steps(history_days))
     return _tame(recent.mutate(units=ibis.greatest(recent.net, 0.0)).drop("net"))

@@ -22,7 +22,7 @@ def shelf(tables: Tables, daily: ibis.Table, clock: Clock, params: SeasonalityPa
     known = products.filter(launched)
     seen = daily.group_by("product_id").aggregate(sold_first=daily.step.min(), sold_last=daily.step.max())
     joined = known.left_join(seen, "product_id").select(
-        known.product_id, known.title, known.category, price=known.price,
+        known.product_id, title=known.title.fill_null(""), category=known.category.fill_null(""), price=known.price,
         launch=clock.step_of(known.launched_at), sold_first=seen.sold_first, sold_last=seen.sold_last,
     )  # fmt: skip
     band = ibis.ntile(BANDS).over(group_by=joined.category, order_by=[joined.price, joined.product_id])
