@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +67,7 @@ def _entry(at: Settings, run: Run) -> Record:
         windows=_windows(evaluation),
         data=data,
         model=folder / "data/model" / record.name,
-        example=_example(folder, record, run.as_of),
+        example=_example(folder, record, predictions),
         predictions=predictions.slice(0, 20),
         card=card_of(folder, run, record, evaluation, verdict, data),
         files=_files(folder, record),
@@ -130,15 +129,15 @@ def _inputs(at: Settings, folder: Path, run: Run, record: Family) -> Iterator[Da
         yield DataInput(table, digest, source, sealed[table].rows, checks, failed, sealed[table].quarantined)
 
 
-def _example(folder: Path, record: Family, as_of: date) -> pa.Table:
-    """All rows of the first three entities of the matrix that reach beyond the origin: enough to predict from."""
+def _example(folder: Path, record: Family, predictions: pa.Table) -> pa.Table:
+    """All rows of the matrix of the first two entities that were predicted: enough to predict from."""
     params = workspace.params_of(folder.name)
+    entity = record.key[0]
+    some = sorted(set(predictions[entity].to_pylist()))[:2]
     with open_engine(params.features, folder / "data/scratch-example") as engine:
         matrix = engine.table("matrix", folder / "data/features" / record.name)
-        entity = record.key[0]
-        some = matrix.select(entity).distinct().order_by(entity).limit(3)
-        rows: pa.Table = matrix.semi_join(some, entity).order_by(list(record.key)).to_pyarrow()
-    return rows.slice(max(0, rows.num_rows - 400))
+        rows: pa.Table = matrix.filter(matrix[entity].isin(some)).order_by(list(record.key)).to_pyarrow()
+    return rows
 
 
 def _files(folder: Path, record: Family) -> dict[str, Path]:
