@@ -23,7 +23,7 @@ from ml.toolkit.splits import training_origins
 Floats = NDArray[np.float64]
 Boosters = dict[str, xgb.Booster]
 DORMANT_DAYS = 182
-COVERED = 0.805
+COVERED = 0.81
 SEASONED_DAYS = 455
 _ENOUGH = 100
 _TRIALS = 2
