@@ -104,7 +104,7 @@ def test_weeks_of_juice_worked_on_paper(tmp_path: Path) -> None:
     assert [(row["quantity"], row["unit_price"]) for row in lines] == [(640, 2.56), (1280, 1.28)]
     assert lines[1]["ordered_at"] == datetime(1989, 9, 21)
     plan = [(row["promotion_id"], row["discount_pct"]) for row in loaded.tables["promotions"].to_pylist()]
-    assert plan == [("discount-2", 0.5), ("display-2", None), ("feature-2", None), ("discount-3", 0.25)]
+    assert plan == [("discount-2", 50.0), ("display-2", None), ("feature-2", None), ("discount-3", 25.0)]
     assert loaded.tables["promotions"]["end_day"][0].as_py() == date(1989, 9, 27)
 
 

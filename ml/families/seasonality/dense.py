@@ -117,9 +117,8 @@ def _mean_of_column(values: Floats) -> Floats:
 
 
 def discount_share(discount: NDArray[np.float32]) -> Floats:
-    """Discounts as shares of the price; shops that write shares rather than percent are understood."""
-    highest = np.nanmax(discount, initial=0.0)
-    return np.asarray(discount / (100.0 if highest > 1 else 1.0), dtype=np.float64)
+    """Discounts, in percent in the contract, as shares of the price."""
+    return np.asarray(discount / 100.0, dtype=np.float64)
 
 
 def _regular_over_paid(known: Sheet, share: Floats) -> Floats:
