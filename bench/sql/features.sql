@@ -31,7 +31,7 @@ WITH seen AS (
     SELECT product_id, min(step) AS sold_first, max(step) AS sold_last FROM daily GROUP BY product_id
 ), known AS (
     SELECT
-        product_id, title, category, price, sold_first,
+        product_id, coalesce(title, '') AS title, coalesce(category, '') AS category, price, sold_first,
         CAST(launched_at AS DATE) - DATE '{as_of}' AS launch,
         coalesce(sold_last, launch, 0) AS active
     FROM read_parquet('data/validated/products/*.parquet') LEFT JOIN seen USING (product_id)
