@@ -10,7 +10,8 @@ only. Cite Montgomery (1997), Marketing Science 16(4), 315-337.
 - Prices are per ounce in the file and per package here.
 - The promotion plan covers every week of the file, those without sales (`logmove` is null) too:
   `discount` where a price is at least half a percent below the highest of its last 13 weeks, with the percentage
-  that is taken off; `feature` where the juice was advertised (`feat` > 0); `display` for a coupon in the store (`deal`).
+  that is taken off; `feature` where the juice was advertised (`feat` > 0);
+  `display` for a coupon in the store (`deal`).
   Every row gives the prices of all juices of its store and week, so a juice's price is known in weeks that it lacks.
 - Events are the public occasions of the United States.
 
