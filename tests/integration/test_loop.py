@@ -29,7 +29,7 @@ from ml.seams.warehouse import connect
 from ml.world import DEFAULT_END, simulate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-FAST = {"rounds": 30, "max_rows": 40_000, "autoets_series": 0}
+FAST: dict[str, Any] = {"autoets_series": 0}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
             patch.delenv(name)
         patch.setenv("BELLWETHER_HOME", str(home))
-        world = simulate("small", 7, lines=60_000)
+        world = simulate("small", 7)
         load(settings().warehouse, "world", world.tables)
         first = run_loop("seasonality", None, overrides=FAST)
         again = run_loop("seasonality", None, overrides=FAST)

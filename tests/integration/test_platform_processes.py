@@ -100,7 +100,11 @@ def test_a_start_that_was_killed_before_it_wrote_the_pid_down_leaves_nothing(
 ) -> None:
     started(state, tmp_path, SLEEPER)
     state.parts.clear()
+    deadline = time.monotonic() + 20
+    while not belonging(state) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert stop_all(tmp_path, state) == 1
+    assert belonging(state) == []
 
 
 def test_a_process_that_ignores_the_request_is_killed(
