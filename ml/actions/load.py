@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -17,7 +16,6 @@ from ml.errors import UsageError
 from ml.seams.dialects import published
 from ml.seams.warehouse import LOADED, Warehouse, connect
 
-log = logging.getLogger(__name__)
 WORLD = "world"
 _PLANS = ("promotions", "events")
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml import workspace
-from ml.actions.retrain import open_workspace, stage_name
+from ml.actions.retrain import model_pointer, open_workspace, stage_name
 from ml.config import Settings, settings
 from ml.errors import UsageError
 from ml.families import family as family_of
@@ -23,8 +22,6 @@ from ml.seams.ledger import Champion, Ledger
 from ml.seams.ledger.models import Publication, Run
 from ml.seams.warehouse import connect
 from ml.stages.family_params import params_of
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +81,7 @@ def publish(family: str, run_id: str) -> Published:
 
 
 def _bring_model(ledger: Ledger, folder: Path, champion: Champion) -> None:
-    lock = versioning.parse_lock(ledger.run(champion.run_id).lock)
-    digest = versioning.digest_of(lock, f"train@{champion.family}", f"data/model/{champion.family}")
-    target = folder / "data/served.dvc"
-    target.write_text(versioning.pointer("served", digest))
+    (folder / "data/served.dvc").write_text(model_pointer(ledger, champion, "served"))
     versioning.pull(folder, ["data/served.dvc"])
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +21,12 @@ from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
 from ml.seams.ledger.models import Run
 from ml.seams.tracking import DataInput, Record, Recorded, Tracking
-from ml.toolkit.gate import BASELINE, CHALLENGER, CHAMPION
+from ml.toolkit.gate import CHALLENGER
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ml.families.record import Family
 
 log = logging.getLogger(__name__)
-_MODELS = (CHALLENGER, CHAMPION, BASELINE)
 
 
 def record(run_id: str) -> Recorded:
@@ -71,7 +67,7 @@ def _entry(at: Settings, run: Run) -> Record:
         predictions=predictions.slice(0, 20),
         card=card_of(folder, run, record, evaluation, verdict, data),
         files=_files(folder, record),
-        figures=dict(_figures(record, predictions, pq.read_table(source / "truth.parquet"))),
+        figures=record.figures(predictions, pq.read_table(source / "truth.parquet")),
     )
 
 
@@ -151,14 +147,3 @@ def _files(folder: Path, record: Family) -> dict[str, Path]:
         "workspace/params": folder / "params.yaml",
         **{f"data_docs/{table}": folder / path / "docs" for table, path in validations.items()},
     }
-
-
-def _figures(
-    record: Family, predictions: pa.Table, truth: pa.Table
-) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    for name, figure in record.figures(predictions, truth).items():
-        yield name, partial(_same, figure)
-
-
-def _same(figure: Figure) -> Figure:
-    return figure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +16,11 @@ from ml.config import parse_params, settings
 from ml.errors import DataRejected, UsageError
 from ml.families import family as family_of
 from ml.seams import versioning
-from ml.seams.ledger import PROMOTE, Ledger
+from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
 from ml.seams.tracking import Tracking
 from ml.stages.family_params import params_of
 
-log = logging.getLogger(__name__)
 STAGES = ("features", "train", "evaluate", "gate")
 
 
@@ -146,11 +144,14 @@ def _create(
 
 def _champion_pointer(ledger: Ledger, family: str) -> str | None:
     champion = ledger.champion(family)
-    if champion is None:
-        return None
+    return model_pointer(ledger, champion, "champion") if champion else None
+
+
+def model_pointer(ledger: Ledger, champion: Champion, name: str) -> str:
+    """Text of a .dvc file that brings a champion's model folder under this name."""
     lock = versioning.parse_lock(ledger.run(champion.run_id).lock)
-    digest = versioning.digest_of(lock, f"train@{family}", f"data/model/{family}")
-    return versioning.pointer("champion", digest)
+    digest = versioning.digest_of(lock, f"train@{champion.family}", f"data/model/{champion.family}")
+    return versioning.pointer(name, digest)
 
 
 def finish_stages(run_id: str) -> None:
@@ -190,7 +191,7 @@ def refuse(run_id: str, *, actor: str, why: str) -> None:
     ledger.decide(
         str(run.family),
         after=_last_seq(ledger, str(run.family)),
-        action="reject",
+        action=REJECT,
         run_id=run_id,
         version=run.notes.get("version"),
         actor=actor,

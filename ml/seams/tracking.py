@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
@@ -68,7 +68,7 @@ class Record:
     predictions: pa.Table
     card: str
     files: Mapping[str, Path] = field(default_factory=dict)
-    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +140,6 @@ class Tracking:
         with self._reachable():
             folder = Path(download_artifacts(f"models:/{family}/{version}"))
         return folder / "data" / "model" if (folder / "data" / "model").is_dir() else _data_folder(folder)
-
-    def link(self, family: str, version: str) -> str:
-        """Address of a version's page."""
-        return f"{self.url}/#/models/{family}/versions/{version}"
 
     def _recorded(self, client: MlflowClient, entry: Record) -> Recorded | None:
         experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -223,8 +219,8 @@ def _log_files(entry: Record) -> None:
 
     matplotlib.use("Agg")
     mlflow.log_text(entry.card, "model_card.md")
-    for name, make in entry.figures.items():
-        mlflow.log_figure(make(), f"plots/{name}.png")
+    for name, figure in entry.figures.items():
+        mlflow.log_figure(figure, f"plots/{name}.png")
     for target, path in entry.files.items():
         mlflow.log_artifacts(str(path), target) if path.is_dir() else mlflow.log_artifact(str(path), target)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
+from ml.toolkit.dates import easter, nth_weekday
 
 MONDAY, THURSDAY, SUNDAY = 0, 3, 6
 
@@ -21,28 +22,6 @@ class Occasion(NamedTuple):
     kind: str
     start: date
     end: date
-
-
-def easter(year: int) -> date:
-    """Easter Sunday by the anonymous Gregorian algorithm (Meeus, Astronomical Algorithms, 1991, chapter 8)."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    shift = (32 + 2 * e + 2 * i - h - k) % 7
-    m = (a + 11 * h + 22 * shift) // 451
-    month, day = divmod(h + shift - 7 * m + 114, 31)
-    return date(year, month, day + 1)
-
-
-def nth(year: int, month: int, weekday: int, n: int) -> date:
-    """The n-th of a weekday in a month; n = -1 is the last."""
-    if n > 0:
-        first = date(year, month, 1)
-        return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (n - 1))
-    last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
-    return last - timedelta(days=(last.weekday() - weekday) % 7)
 
 
 def advent(year: int) -> date:
@@ -57,7 +36,7 @@ def united_kingdom(year: int) -> Iterator[Occasion]:
     yield _day("Valentine's Day", date(year, 2, 14))
     yield _day("Mother's Day", feast - timedelta(days=21))
     yield Occasion("Easter", "holiday", feast - timedelta(days=2), feast + timedelta(days=1))
-    yield _day("Father's Day", nth(year, 6, SUNDAY, 3))
+    yield _day("Father's Day", nth_weekday(year, 6, SUNDAY, 3))
     yield Occasion("Back to School", "season", date(year, 8, 15), date(year, 9, 10))
     yield _day("Halloween", date(year, 10, 31))
     yield _day("Bonfire Night", date(year, 11, 5))
@@ -71,13 +50,13 @@ def united_states(year: int) -> Iterator[Occasion]:
     yield _day("New Year's Day", date(year, 1, 1))
     yield _day("Valentine's Day", date(year, 2, 14))
     yield _day("Easter", feast)
-    yield _day("Mother's Day", nth(year, 5, SUNDAY, 2))
-    yield _day("Memorial Day", nth(year, 5, MONDAY, -1))
+    yield _day("Mother's Day", nth_weekday(year, 5, SUNDAY, 2))
+    yield _day("Memorial Day", nth_weekday(year, 5, MONDAY, -1))
     yield _day("Independence Day", date(year, 7, 4))
-    yield _day("Labor Day", nth(year, 9, MONDAY, 1))
+    yield _day("Labor Day", nth_weekday(year, 9, MONDAY, 1))
     yield Occasion("Back to School", "season", date(year, 8, 1), date(year, 9, 7))
     yield _day("Halloween", date(year, 10, 31))
-    yield _day("Thanksgiving", nth(year, 11, THURSDAY, 4))
+    yield _day("Thanksgiving", nth_weekday(year, 11, THURSDAY, 4))
     yield Occasion("Christmas", "holiday", date(year, 12, 24), date(year, 12, 25))
 
 

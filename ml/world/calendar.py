@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
+from ml.toolkit.dates import easter, nth_weekday
 from ml.world.arrays import Floats
 from ml.world.seeds import Stream, generator
 
@@ -66,25 +67,6 @@ _SHAPES: Mapping[str, Callable[[int], Floats]] = {
     "bump": lambda days: np.sin(np.pi * (np.arange(days) + 0.5) / days),
     "plateau": lambda days: np.ones(days),
 }
-
-
-def easter(year: int) -> date:
-    """Easter Sunday (anonymous Gregorian computus, Meeus 1991)."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    m = (32 + 2 * e + 2 * i - h - k) % 7
-    n = (a + 11 * h + 22 * m) // 451
-    month, day = divmod(h + m - 7 * n + 114, 31)
-    return date(year, month, day + 1)
-
-
-def nth_weekday(year: int, month: int, weekday: int, nth: int) -> date:
-    """The nth given weekday (Monday = 0) of a month."""
-    first = date(year, month, 1)
-    return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (nth - 1))
 
 
 def _fixed(start: tuple[int, int], end: tuple[int, int]) -> Window:

@@ -14,7 +14,8 @@ import pytest
 from ml.errors import UsageError
 from ml.sources import SOURCES, load, source
 from ml.sources.gift_categories import category
-from ml.sources.occasions import advent, easter, nth, united_kingdom
+from ml.sources.occasions import advent, united_kingdom
+from ml.toolkit.dates import easter, nth_weekday
 
 INVOICES = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
 1,85123A,WHITE HEART,6,12/1/2010 8:26,2.55,17850,UK
@@ -172,9 +173,9 @@ def test_moving_feasts() -> None:
         date(2012, 4, 8),
         date(2038, 4, 25),
     ]
-    assert nth(2011, 11, 3, 4) == date(2011, 11, 24)
-    assert nth(1991, 5, 0, -1) == date(1991, 5, 27)
-    assert nth(2011, 12, 0, -1) == date(2011, 12, 26)
+    assert nth_weekday(2011, 11, 3, 4) == date(2011, 11, 24)
+    assert nth_weekday(1991, 5, 0, -1) == date(1991, 5, 27)
+    assert nth_weekday(2011, 12, 0, -1) == date(2011, 12, 26)
     assert [advent(year) for year in (2010, 2011, 2012)] == [
         date(2010, 11, 28),
         date(2011, 11, 27),
