@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 
 from bench.throughput import make_workspace, process
 from ml.actions.load import tables_of, write_folder
-from ml.actions.score import known_before
 from ml.config import load_params
+from ml.contracts import TABLES
 from ml.families import family
+from ml.seams.conform import known_before
 from ml.seams.engine import open_engine
 from ml.stages.family_params import params_of
 
@@ -118,7 +119,7 @@ def lay_out(options: argparse.Namespace, names: tuple[str, ...], folder: Path) -
     for name in names:
         target = folder / "work/data/snapshot" / name
         target.mkdir(parents=True)
-        rows = known_before(name, pq.read_table(folder / "all" / f"{name}.parquet"), as_of)
+        rows = known_before(TABLES[name], pq.read_table(folder / "all" / f"{name}.parquet"), as_of)
         pq.write_table(rows, target / "part-000.parquet")
         (target / "manifest.json").write_text(json.dumps({"rows": len(rows)}))
     return as_of

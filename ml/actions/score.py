@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from datetime import date, datetime, time
+from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.config import load_params, settings
 from ml.contracts import TABLES
-from ml.contracts.base import arrow_schema, event_time
+from ml.contracts.base import arrow_schema
 from ml.errors import UsageError
 from ml.families import family as family_of
+from ml.seams.conform import known_before
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
 from ml.seams.tables import read_folder
@@ -87,17 +86,6 @@ def _lay_out(names: tuple[str, ...], source: Path, as_of: date, target: Path) ->
             expected="one Parquet file a table: " + ", ".join(f"{name}.parquet" for name in names),
         )
     for name in names:
-        rows = known_before(name, given.get(name, arrow_schema(TABLES[name]).empty_table()), as_of)
+        rows = known_before(TABLES[name], given.get(name, arrow_schema(TABLES[name]).empty_table()), as_of)
         (target / name).mkdir()
         pq.write_table(rows, target / name / "part-000.parquet")
-
-
-def known_before(name: str, rows: pa.Table, as_of: date) -> pa.Table:
-    """The rows of a contract table that a snapshot as of that day would hold (rows without a time are kept)."""
-    contract = TABLES[name]
-    when = event_time(contract)
-    if when is None:
-        return rows
-    until = datetime.combine(as_of, time()) + contract.info["known_ahead"]
-    known = pc.less(rows[when].cast(pa.timestamp("us")), pa.scalar(until, pa.timestamp("us")))
-    return rows.filter(pc.fill_null(known, True))

@@ -8,14 +8,18 @@ for their values.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, time
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 from sqlalchemy import Table
 
-from ml.contracts.base import arrow_schema
+from ml.contracts.base import arrow_schema, event_time
 from ml.errors import DataRejected
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 WORDS: Mapping[pa.DataType, str] = {
     pa.string(): "text",
@@ -187,3 +191,20 @@ def _day(column: pa.Array) -> pa.Array:
 
 def _names(names: list[str]) -> str:
     return f"column {names[0]}" if len(names) == 1 else f"columns {', '.join(names)}"
+
+
+def known_until(contract: Table, as_of: date) -> datetime | None:
+    """Before which event time a row is known as of that day (plans: `known_ahead` later); None without a time."""
+    if event_time(contract) is None:
+        return None
+    until: datetime = datetime.combine(as_of, time()) + contract.info["known_ahead"]
+    return until
+
+
+def known_before(contract: Table, rows: Rows, as_of: date) -> Rows:
+    """The rows that a snapshot as of that day holds; rows without a time are kept, for validation to judge."""
+    when, until = event_time(contract), known_until(contract, as_of)
+    if when is None:
+        return rows
+    known = pc.less(rows.column(when).cast(pa.timestamp("us")), pa.scalar(until, pa.timestamp("us")))
+    return rows.filter(pc.fill_null(known, True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from types import TracebackType
@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from ml.contracts import TABLES
 from ml.contracts.base import event_time
 from ml.errors import DataRejected, UsageError
-from ml.seams.conform import check_types, conform, nullable_schema
+from ml.seams.conform import check_types, conform, known_before, known_until, nullable_schema
 from ml.seams.dialects import Driver, published
 
 _DAY = timedelta(days=1)
@@ -95,11 +95,12 @@ class Warehouse:
         time (whether these may stay is for validation to say; all columns are nullable here for that reason).
         """
         names = self.survey(contract).present
-        until = _until(contract, before)
+        until = known_until(contract, before)
         called = self.columns(contract.name)
         raw = self._driver.scan(contract, names, until and until + _DAY)
         check_types(contract, raw.schema, called)
-        rows = _earlier(contract, until, conform(contract, raw))
+        # databases compare times by their own zone, so theirs is only a first cut
+        rows = (known_before(contract, batch, before) for batch in conform(contract, raw))
         return pa.RecordBatchReader.from_batches(nullable_schema(contract), rows)
 
     def rows_by_day(self, contract: Table, before: date) -> dict[date, int]:
@@ -175,27 +176,6 @@ def _parsed(url: str) -> URL:
             next_step="correct BELLWETHER_WAREHOUSE_URL, or install that database's driver",
         ) from error
     return parsed
-
-
-def _until(contract: Table, before: date) -> datetime | None:
-    if event_time(contract) is None:
-        return None
-    ahead: timedelta = contract.info["known_ahead"]
-    return datetime.combine(before, time()) + ahead
-
-
-def _earlier(
-    contract: Table, until: datetime | None, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    """Cut exactly at `until`: databases compare times by their own zone, so theirs is only a first cut."""
-    when = event_time(contract)
-    for batch in batches:
-        if when is None or until is None:
-            yield batch
-            continue
-        moments = batch.column(when).cast(pa.timestamp("us"))
-        known = pc.fill_null(pc.less(moments, pa.scalar(until, pa.timestamp("us"))), True)
-        yield batch.filter(known)
 
 
 def _no_table(name: str, known: set[str], address: str) -> DataRejected:
