@@ -18,12 +18,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.throughput import make_workspace, process
 from ml.actions.load import tables_of, write_folder
 from ml.config import load_params
 from ml.contracts import TABLES
+from ml.contracts.base import arrow_schema, event_time
 from ml.families import family
 from ml.seams.conform import known_before
 from ml.seams.engine import open_engine
@@ -41,9 +43,7 @@ def main() -> None:
     parser.add_argument("--data", default="world", help="world or a data set of ml/sources")
     parser.add_argument("--path", type=Path, help="folder of the data set's files")
     parser.add_argument("--size", default="small", help="of the world")
-    parser.add_argument(
-        "--as-of", type=date.fromisoformat, help="default: the day after the newest order line"
-    )
+    parser.add_argument("--as-of", type=date.fromisoformat, help="default: the day after the newest event")
     parser.add_argument("--out", type=Path, help="JSON file for all figures")
     options = parser.parse_args()
     figures = measure(options)
@@ -66,7 +66,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         as_of = lay_out(options, record.tables, folder)
         with Timed(seconds, "validate"):
             for name in record.tables:
-                process(folder / "work", "-m", "ml.stages.validate", name)
+                if (folder / "work/data/snapshot" / name).exists():
+                    process(folder / "work", "-m", "ml.stages.validate", name)
         with open_engine(params.features, folder / "spill") as engine:
             tables = {
                 name: engine.table(name, folder / "work/data/validated" / name) for name in record.tables
@@ -110,27 +111,34 @@ def judged(
 
 
 def lay_out(options: argparse.Namespace, names: tuple[str, ...], folder: Path) -> date:
-    """Make a workspace with a snapshot of the tables, cut at `as_of`; returns it."""
+    """Make a workspace with a snapshot of the tables, cut at `as_of`; returns it. What the data set lacks is empty."""
     tables, _ = tables_of(options.data, path=options.path, size=options.size)
-    write_folder(folder / "all", tables)
-    lines = pq.read_table(folder / "all/order_lines.parquet", columns=["ordered_at"])
-    as_of: date = options.as_of or day_after(lines)
+    there = [name for name in names if name in tables]
+    write_folder(folder / "all", {name: tables[name] for name in there})
+    as_of: date = options.as_of or max(day_after(folder / "all" / f"{name}.parquet", name) for name in there)
     make_workspace(folder / "work", as_of.isoformat())
-    for name in names:
-        target = folder / "work/data/snapshot" / name
-        target.mkdir(parents=True)
+    for name in there:
         rows = known_before(TABLES[name], pq.read_table(folder / "all" / f"{name}.parquet"), as_of)
-        pq.write_table(rows, target / "part-000.parquet")
-        (target / "manifest.json").write_text(json.dumps({"rows": len(rows)}))
+        write_shard(folder / "work/data/snapshot" / name, rows)
+    for name in set(names) - set(there):
+        write_shard(folder / "work/data/validated" / name, arrow_schema(TABLES[name]).empty_table())
     return as_of
 
 
-def day_after(lines: Any) -> date:
-    """The day after the newest order line."""
-    import pyarrow.compute as pc
+def write_shard(target: Path, rows: Any) -> None:
+    """One shard with its manifest."""
+    target.mkdir(parents=True)
+    pq.write_table(rows, target / "part-000.parquet")
+    (target / "manifest.json").write_text(json.dumps({"rows": len(rows)}))
 
-    newest = pc.max(lines["ordered_at"]).as_py()
-    return date.fromordinal(newest.date().toordinal() + 1)
+
+def day_after(file: Path, table: str) -> date:
+    """The day after the newest event of a table; the first of all days where it has none, or no time, or plans."""
+    when = event_time(TABLES[table])
+    if when is None or TABLES[table].info["known_ahead"]:
+        return date.min
+    newest = pc.max(pq.read_table(file, columns=[when])[when]).as_py()
+    return date.fromordinal(newest.toordinal() + 1) if newest else date.min
 
 
 def markdown(models: Mapping[str, Mapping[str, float]]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ml.actions.retrain import model_pointer, open_workspace, stage_name
 from ml.config import Settings, settings
 from ml.errors import UsageError
 from ml.families import family as family_of
-from ml.publishing.catalogue import has_collections
+from ml.publishing.catalogue import SCHEMAS, has_collections
 from ml.publishing.pages import About, write_site
 from ml.seams import versioning
 from ml.seams.engine import open_engine
@@ -63,7 +63,7 @@ def publish(family: str, run_id: str) -> Published:
     _bring_model(ledger, folder, champion)
     publications = _publications(folder, family, run.as_of)
     with connect(at.warehouse) as warehouse:
-        warehouse.swap(publications)
+        warehouse.swap({named(name, family): table for name, table in publications.items()})
     site = _site(at, publications, run, champion)
     rows = {name: table.num_rows for name, table in publications.items()}
     ledger.record_publication(
@@ -78,6 +78,11 @@ def publish(family: str, run_id: str) -> Published:
     )
     ledger.update_run(run_id, status="published")
     return Published(family, champion.version, run.as_of, site, rows)
+
+
+def named(publication: str, family: str) -> str:
+    """What a publication is called in the warehouse: several families publish collections, each its own."""
+    return f"{family}_{publication}" if publication in SCHEMAS else publication
 
 
 def _bring_model(ledger: Ledger, folder: Path, champion: Champion) -> None:

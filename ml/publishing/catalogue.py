@@ -50,7 +50,8 @@ COLLECTION_ITEMS = pa.schema(
     ]
 )
 
-_SCHEMAS = {"collections": COLLECTIONS, "collection_items": COLLECTION_ITEMS}
+SCHEMAS = {"collections": COLLECTIONS, "collection_items": COLLECTION_ITEMS}
+"""The publications that are shown as pages."""
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 
 Weeks = tuple[float | None, ...]
@@ -103,7 +104,7 @@ class Collection:
 
 def has_collections(publications: Mapping[str, pa.Table]) -> bool:
     """Whether a family's publications can be shown as pages."""
-    return _SCHEMAS.keys() <= publications.keys()
+    return SCHEMAS.keys() <= publications.keys()
 
 
 def read_collections(publications: Mapping[str, pa.Table]) -> tuple[Collection, ...]:
@@ -127,14 +128,14 @@ def _rows(publications: Mapping[str, pa.Table], name: str) -> list[dict[str, Any
         raise UsageError(
             f"the publications hold no table {name!r}, so there is nothing to show as pages",
             found=", ".join(sorted(publications)) or "no table at all",
-            expected=" and ".join(_SCHEMAS),
+            expected=" and ".join(SCHEMAS),
             next_step="ask `has_collections` first, or let the family publish both tables",
         )
     return _conform(publications[name], name).to_pylist()  # type: ignore[no-any-return]
 
 
 def _conform(table: pa.Table, name: str) -> pa.Table:
-    schema = _SCHEMAS[name]
+    schema = SCHEMAS[name]
     missing = [field.name for field in schema if field.name not in table.column_names]
     if missing:
         raise DataRejected(

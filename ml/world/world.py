@@ -8,11 +8,11 @@ from datetime import date
 
 import pyarrow as pa
 
-from ml.world.blueprint import DEFAULT_END, Blueprint, blueprint
+from ml.world.blueprint import DEFAULT_END, blueprint
 from ml.world.chunks import Chunk, chunks
-from ml.world.rows import ORDER_LINES, Names, names_of
-from ml.world.shelves import small_tables
-from ml.world.truth import DIRTY, lifts, product_truth, promotion_lifts
+from ml.world.parts import in_memory, tables_beside, truth_beside
+from ml.world.rows import ORDER_LINES, names_of
+from ml.world.truth import DIRTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,10 @@ def simulate(
     truth = {
         "demand": pa.concat_tables([part.demand for part in parts]),
         "dirty": pa.Table.from_batches([part.dirty for part in parts], DIRTY),
-        **small_truth(plan, names),
+        **{name: in_memory(rows) for name, rows in truth_beside(plan, names).items()},
     }
-    return World(plan.start, plan.end, {"order_lines": sold, **small_tables(plan, names)}, truth)
-
-
-def small_truth(plan: Blueprint, names: Names) -> dict[str, pa.Table]:
-    """The truth that does not grow with the days."""
-    return {
-        "lifts": lifts(plan, names),
-        "promotions": promotion_lifts(plan, names),
-        "products": product_truth(plan, names),
-    }
+    beside = {name: in_memory(rows) for name, rows in tables_beside(plan, names).items()}
+    return World(plan.start, plan.end, {"order_lines": sold, **beside}, truth)
 
 
 def readers(
@@ -64,11 +56,11 @@ def readers(
     days: int | None = None,
     lines: int | None = None,
 ) -> Mapping[str, pa.Table | pa.RecordBatchReader]:
-    """The contract tables with `order_lines` as a stream of batches, for loading a world of any size."""
+    """The contract tables with what grows with the days as a stream of batches, for loading a world of any size."""
     plan = blueprint(size, seed, end, days, lines)
     names = names_of(plan)
     stream = pa.RecordBatchReader.from_batches(ORDER_LINES, _batches(chunks(plan, names)))
-    return {"order_lines": stream, **small_tables(plan, names)}
+    return {"order_lines": stream, **tables_beside(plan, names)}
 
 
 def _batches(parts: Iterator[Chunk]) -> Iterator[pa.RecordBatch]:

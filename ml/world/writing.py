@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from ml.errors import UsageError
 from ml.world.blueprint import DEFAULT_END, blueprint
 from ml.world.chunks import Chunk, chunks
+from ml.world.parts import Rows, tables_beside, truth_beside
 from ml.world.rows import ORDER_LINES, names_of
-from ml.world.shelves import small_tables
 from ml.world.truth import DEMAND, DIRTY
-from ml.world.world import small_truth
 
+_SHARD_ROWS = 2_000_000
 _DICTIONARY = {
     "order_lines": ["line_no", "customer_id", "product_id", "quantity", "unit_price"],
     "demand": ["product_id", "day"],
@@ -41,18 +41,28 @@ def write(
         raise UsageError(f"{folder} is not empty", next_step="name a new folder, or clear this one")
     plan = blueprint(size, seed, end, days, lines)
     names = names_of(plan)
-    for name, table in small_tables(plan, names).items():
-        _write_table(table, folder / name)
-    for name, table in small_truth(plan, names).items():
-        _write_table(table, folder / "truth" / name)
+    for name, rows in tables_beside(plan, names).items():
+        _write_rows(rows, folder / name)
+    for name, rows in truth_beside(plan, names).items():
+        _write_rows(rows, folder / "truth" / name)
     with _open_shards(folder) as shards:
         for chunk in chunks(plan, names):
             shards.add(chunk)
 
 
-def _write_table(table: pa.Table, folder: Path) -> None:
+def _write_rows(rows: Rows, folder: Path) -> None:
+    """Shards of at most `_SHARD_ROWS` rows and a batch."""
     folder.mkdir(parents=True)
-    pq.write_table(table, folder / "part-000.parquet")
+    batches = rows.to_batches() if isinstance(rows, pa.Table) else rows
+    writer, written, number = pq.ParquetWriter(folder / "part-000.parquet", rows.schema), 0, 0
+    for batch in batches:
+        if written >= _SHARD_ROWS:
+            writer.close()
+            number, written = number + 1, 0
+            writer = pq.ParquetWriter(folder / f"part-{number:03d}.parquet", rows.schema)
+        writer.write_batch(batch)
+        written += batch.num_rows
+    writer.close()
 
 
 class _Shards:

@@ -81,7 +81,7 @@ def test_collections_are_published_as_pages_and_as_tables(brought: Brought) -> N
     site = brought.settings.reports / "collections" / "seasonality"
     assert list(site.rglob("*.html"))
     with connect(brought.settings.warehouse) as warehouse:
-        assert {"bellwether_forecasts", "bellwether_collections"} <= warehouse.tables()
+        assert {"bellwether_forecasts", "bellwether_seasonality_collections"} <= warehouse.tables()
 
 
 def test_up_ends_with_the_champion_and_the_addresses(brought: Brought) -> None:
