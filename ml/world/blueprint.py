@@ -9,6 +9,7 @@ import numpy as np
 
 from ml.errors import UsageError
 from ml.world import promotions
+from ml.world.attention import bursts
 from ml.world.calendar import Event, events_between
 from ml.world.catalogue import Catalogue, build
 from ml.world.demand import Conditions, demand_on
@@ -79,6 +80,7 @@ def blueprint(
         start=start,
         events=events_between(seed, start - timedelta(days=60), last),
         promotions=promotions.plan(catalogue, seed, start, max(length + PLANNED_DAYS, chosen.days)),
+        bursts=bursts.plan(catalogue, chosen, seed),
         scale=1.0,
     )
     return Blueprint(chosen, seed, start, length, replace(conditions, scale=_scale(chosen, conditions)))
@@ -91,8 +93,9 @@ def _check_days(days: int, size: Size) -> None:
 
 
 def _scale(size: Size, conditions: Conditions) -> float:
-    """What brings the mean number of order lines over the size's own days to the size's number."""
+    """What brings the mean number of order lines over the size's own days, bursts apart, to the size's number."""
+    quiet = replace(conditions, bursts=conditions.bursts.take(np.empty(0, np.int64)))
     written = 1.0 + conditions.catalogue.returned  # a purchase, and now and then the line of its return
     sampled = range(0, size.days, _VOLUME_STEP)
-    mean = np.mean([demand_on(conditions, day).lines @ written for day in sampled])
+    mean = np.mean([demand_on(quiet, day).lines @ written for day in sampled])
     return float(size.lines / (size.days * mean))

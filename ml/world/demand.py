@@ -2,7 +2,8 @@
 
 Mean order lines of product p on day d, all factors multiplied:
   rate(p) x scale x growth and yearly season of its category x weekday x drift(p, week)
-  x (price / first price) ** elasticity(p) x visibility of its campaigns x lift of the occasions of the day.
+  x (price / first price) ** elasticity(p) x lift of the attention it gets
+  x visibility of its campaigns x lift of the occasions of the day.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ml.world.arrays import Floats, Ints
+from ml.world.attention.bursts import Bursts
 from ml.world.calendar import Event
 from ml.world.catalogue import DAYS_PER_PRICE, Catalogue
 from ml.world.promotions import Promotions
@@ -31,6 +33,7 @@ class Conditions:
     start: date
     events: tuple[Event, ...]
     promotions: Promotions
+    bursts: Bursts
     scale: float
 
 
@@ -51,6 +54,7 @@ def demand_on(conditions: Conditions, day: int) -> DayDemand:
     rate = catalogue.rate * conditions.scale * catalogue.on_sale(day)
     usual = _category_log(conditions.start, day)[catalogue.category] + catalogue.log_drift[:, day // 7]
     usual += catalogue.elasticity * catalogue.log_price[:, day // DAYS_PER_PRICE]
+    usual += conditions.bursts.log_lift(day, len(catalogue))
     special = visibility + catalogue.elasticity * np.log1p(-discount) + event_log_lift(conditions, day)
     ordinary = rate * np.exp(usual)
     price = np.maximum(np.round(list_price * (1 - discount), 2), 0.05)

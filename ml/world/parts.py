@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from ml.world.attention.part import attention_tables, attention_truth
 from ml.world.blueprint import Blueprint
 from ml.world.rows import Names
 from ml.world.shelves import small_tables
@@ -28,7 +29,7 @@ class Part:
     truth: Callable[[Blueprint, Names], Mapping[str, Rows]]
 
 
-PARTS: tuple[Part, ...] = (Part(small_tables, small_truth),)
+PARTS: tuple[Part, ...] = (Part(small_tables, small_truth), Part(attention_tables, attention_truth))
 
 
 def tables_beside(plan: Blueprint, names: Names) -> dict[str, Rows]:

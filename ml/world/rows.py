@@ -35,13 +35,13 @@ def names_of(plan: Blueprint) -> Names:
     """The ids of a world."""
     unknown = _UNKNOWN_FROM + np.arange(UNKNOWN_PRODUCTS) * 37
     blank = np.frombuffer(b" " * (_ID_DIGITS + 1), dtype="V8")
-    products = [_codes("P", np.arange(len(plan.catalogue))), _codes("P", unknown), blank]
-    return Names(np.concatenate(products), _codes("C", np.arange(plan.size.customers)))
+    products = [short_codes("P", np.arange(len(plan.catalogue))), short_codes("P", unknown), blank]
+    return Names(np.concatenate(products), short_codes("C", np.arange(plan.size.customers)))
 
 
 def product_ids(names: Names, positions: Ints) -> pa.Array:
     """Product ids as text."""
-    return _text(names.products[positions])
+    return fixed_text(names.products[positions])
 
 
 def order_lines_batch(lines: Lines, names: Names) -> pa.RecordBatch:
@@ -50,8 +50,8 @@ def order_lines_batch(lines: Lines, names: Names) -> pa.RecordBatch:
         order_ids(lines.order),
         pa.array(lines.line_no),
         pa.array(lines.ordered_at).view(pa.timestamp("us")),
-        _text(names.customers[np.maximum(lines.customer, 0)], lines.customer != GUEST),
-        _text(names.products[lines.product]),
+        fixed_text(names.customers[np.maximum(lines.customer, 0)], lines.customer != GUEST),
+        fixed_text(names.products[lines.product]),
         pa.array(lines.quantity),
         pa.array(lines.unit_price),
     ]
@@ -59,30 +59,36 @@ def order_lines_batch(lines: Lines, names: Names) -> pa.RecordBatch:
 
 
 def order_ids(numbers: Ints) -> pa.Array:
-    """Order numbers of up to eleven digits as `O` and eleven digits, four characters at a time."""
-    heads, fours = _order_pieces()
+    """Order numbers of up to eleven digits as `O` and eleven digits."""
+    return fixed_text(long_codes("O", numbers))
+
+
+def long_codes(letter: str, numbers: Ints) -> Codes:
+    """Numbers of up to eleven digits as the letter and eleven digits, four characters at a time."""
+    heads, fours = _pieces(letter)
     upper, lower = np.divmod(numbers, 100_000_000)
     middle, last = np.divmod(lower.astype(np.uint32), np.uint32(10_000))
     codes = np.empty((len(numbers), 3), dtype=np.uint32)
     codes[:, 0], codes[:, 1], codes[:, 2] = heads[upper], fours[middle], fours[last]
-    return _text(codes.view("V12")[:, 0])
+    return codes.view("V12")[:, 0]
 
 
 @cache
-def _order_pieces() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    heads = np.array([f"O{n:03d}" for n in range(1_000)], dtype="S4").view(np.uint32)
+def _pieces(letter: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    heads = np.array([f"{letter}{n:03d}" for n in range(1_000)], dtype="S4").view(np.uint32)
     fours = np.array([f"{n:04d}" for n in range(10_000)], dtype="S4").view(np.uint32)
     return heads, fours
 
 
-def _codes(letter: str, numbers: Ints) -> Codes:
+def short_codes(letter: str, numbers: Ints) -> Codes:
+    """Numbers of up to seven digits as the letter and seven digits."""
     digits = numbers[:, None] // 10 ** np.arange(_ID_DIGITS - 1, -1, -1) % 10 + ord("0")
     codes = np.empty((len(numbers), _ID_DIGITS + 1), dtype=np.uint8)
     codes[:, 0], codes[:, 1:] = ord(letter), digits
     return codes.view(f"V{_ID_DIGITS + 1}")[:, 0]
 
 
-def _text(codes: Codes, valid: Flags | None = None) -> pa.Array:
+def fixed_text(codes: Codes, valid: Flags | None = None) -> pa.Array:
     """Fixed-width ids as an Arrow string array without a copy; null where not `valid`."""
     n, width = len(codes), codes.dtype.itemsize
     offsets = np.arange(0, (n + 1) * width, width, dtype=np.int32)

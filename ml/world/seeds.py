@@ -20,6 +20,14 @@ class Stream(IntEnum):
     DEMAND = 7
     ORDERS = 8
     DIRT = 9
+    APPEAL = 20
+    CREATORS = 21
+    BURSTS = 22
+    POSTS = 23
+    PICTURES = 24
+    POST_DIRT = 25
+    POST_VOLUME = 26
+    CAPTIONS = 27
 
 
 def generator(seed: int, stream: Stream, *index: int) -> Generator:

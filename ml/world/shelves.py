@@ -10,6 +10,8 @@ import pyarrow as pa
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.world.arrays import US_PER_DAY
+from ml.world.attention.appeal import appeal_of
+from ml.world.attention.pictures import picture_uri
 from ml.world.blueprint import Blueprint
 from ml.world.calendar import events_table
 from ml.world.catalogue import ALWAYS
@@ -44,9 +46,18 @@ def products_table(plan: Blueprint, names: Names) -> pa.Table:
         "category": pa.array([CATEGORIES[c].name for c in catalogue.category[known].tolist()], pa.string()),
         "brand": _texts(catalogue.brands, known.tolist()),
         "price": pa.array(catalogue.list_price(plan.days - 1)[known]),
-        "image_uri": pa.nulls(len(known), pa.string()),
+        "image_uri": _pictures(plan, known.tolist()),
     }
     return pa.table(columns, schema=arrow_schema(TABLES["products"]))
+
+
+def _pictures(plan: Blueprint, products: list[int]) -> pa.Array:
+    """One picture a product, where the world has pictures."""
+    if not plan.size.pictures:
+        return pa.nulls(len(products), pa.string())
+    appeal, category = appeal_of(plan.seed, len(plan.catalogue)).tolist(), plan.catalogue.category.tolist()
+    uris = [picture_uri(plan.seed, product, appeal[product], category[product]) for product in products]
+    return pa.array(uris, pa.string())
 
 
 def _texts(texts: tuple[str | None, ...], rows: list[int]) -> pa.Array:

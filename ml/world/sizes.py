@@ -14,12 +14,18 @@ CAPACITY = 1.5  # a world can be continued to this many times its nominal days
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Products on sale and order lines written over the nominal `days`, and how many people buy."""
+    """Products on sale, order lines and posts written over the nominal `days`; how many people buy, and how many post.
+
+    `pictures`: whether products have images (a few thousand bytes each).
+    """
 
     products: int
     days: int
     lines: int
     customers: int
+    posts: int
+    creators: int
+    pictures: bool = False
 
     @property
     def capacity_days(self) -> int:
@@ -27,15 +33,31 @@ class Size:
         return int(self.days * CAPACITY)
 
 
-_LARGE = Size(products=20_000, days=1_096, lines=100_000_000, customers=1_000_000)
+_LARGE = Size(
+    products=20_000, days=1_096, lines=100_000_000, customers=1_000_000, posts=20_000_000, creators=800_000
+)
 
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
-        "small": Size(products=300, days=820, lines=200_000, customers=4_000),
-        "medium": Size(products=3_000, days=820, lines=4_000_000, customers=60_000),
+        "small": Size(
+            products=300,
+            days=820,
+            lines=200_000,
+            customers=4_000,
+            posts=40_000,
+            creators=3_000,
+            pictures=True,
+        ),
+        "medium": Size(
+            products=3_000, days=820, lines=4_000_000, customers=60_000, posts=400_000, creators=25_000
+        ),
         "large": _LARGE,
-        "1m": Size(products=1_000, days=820, lines=1_000_000, customers=15_000),
-        "10m": Size(products=5_000, days=820, lines=10_000_000, customers=150_000),
+        "1m": Size(
+            products=1_000, days=820, lines=1_000_000, customers=15_000, posts=1_000_000, creators=60_000
+        ),
+        "10m": Size(
+            products=5_000, days=820, lines=10_000_000, customers=150_000, posts=10_000_000, creators=400_000
+        ),
         "100m": _LARGE,
     }
 )

@@ -39,7 +39,8 @@ def test_keys_are_unique_and_refer_to_products(world: World, name: str) -> None:
 
 def test_nothing_of_the_truth_is_in_the_tables(world: World) -> None:
     public = {name for table in world.tables.values() for name in table.column_names}
-    hidden = {"mean", "net", "ordinary", "lift", "peak", "occasion", "elasticity", "dispersion", "active"}
+    hidden = {"mean", "net", "ordinary", "lift", "peak", "occasion", "elasticity", "dispersion", "active",
+              "appeal", "nose", "skill", "branching", "final_size", "burst_id"}  # fmt: skip
     assert not public & hidden
 
 
