@@ -105,7 +105,8 @@ SELECT
     sum(tamed) OVER last_84 / nullif(sum(products) OVER last_84, 0) AS category_84,
     sum(tamed) OVER last_364 / nullif(sum(products) OVER last_364, 0) AS category_364,
     sum(tamed) OVER year_ago / nullif(sum(products) OVER year_ago, 0)
-        / greatest(sum(tamed) OVER usual / nullif(sum(products) OVER usual, 0), 0.01) AS category_year_ago_lift
+        / CASE WHEN sum(products) OVER usual > 0
+            THEN greatest(sum(tamed) OVER usual / sum(products) OVER usual, 0.01) END AS category_year_ago_lift
 FROM category_days
 WINDOW
     last_28 AS (PARTITION BY category ORDER BY step ROWS BETWEEN 28 PRECEDING AND 1 PRECEDING),
@@ -181,6 +182,7 @@ SELECT d.category, d.step, d.discounts / greatest(c.products, 1) AS category_dis
 FROM (
     SELECT category, step, sum(promo_discount) AS discounts
     FROM deals JOIN shelf USING (product_id)
+    WHERE step BETWEEN shelf.first AND shelf.last
     GROUP BY ALL
 ) AS d
 JOIN category_days AS c USING (category, step);

@@ -16,9 +16,9 @@ _PARTS = 1_000_000
 def exact_sum(values: ibis.Value, where: ibis.Value | None = None) -> ibis.Value:
     """Sum over groups in whole millionths: the same whatever the order in which threads come by the rows.
 
-    Values beyond nine million millions are left out.
+    A value beyond nine million millions, or one that is not a number, is an error of the engine.
     """
-    return (values * _PARTS).round().try_cast("int64").sum(where=where).cast("float64") / _PARTS
+    return (values * _PARTS).round().cast("int64").sum(where=where).cast("float64") / _PARTS
 
 
 def before(aggregate: ibis.Value, window: object) -> ibis.Value:

@@ -26,9 +26,10 @@ def category_days(peers: ibis.Table) -> ibis.Table:
 
 
 def category_discounts(plans: ibis.Table, shelf: ibis.Table, category: ibis.Table) -> ibis.Table:
-    """Per category and step: the planned discounts' sum over the products present."""
+    """Per category and step: the planned discounts' mean over the products on the shelf."""
     keys = ["category", "step"]
-    some = plans.join(shelf.select("product_id", "category"), "product_id")
+    every = plans.join(shelf.select("product_id", "category", "first", "last"), "product_id")
+    some = every.filter(every.step.between(every["first"], every["last"]))
     sums = some.group_by(keys).aggregate(discounts=exact_sum(some.promo_discount))
     joined = category.left_join(sums, keys)
     share = sums.discounts.fill_null(0) / ibis.greatest(category.products, 1)
@@ -104,6 +105,7 @@ def _year_lags(clock: Clock) -> tuple[int, int, int]:
 
 
 def _year_ago_lift(lagged: ibis.Table, clock: Clock) -> ibis.Value:
-    """The category's week around the same weekday a year before, over its 84 days before that week."""
+    """The category's week around the same weekday a year before, over its 84 days before it; null without them."""
     near, far, normal = _year_lags(clock)
-    return _mean(lagged, near, far) / ibis.greatest(_mean(lagged, far, normal), 0.01)
+    usual = _mean(lagged, far, normal)
+    return _mean(lagged, near, far) / ibis.ifelse(usual.notnull(), ibis.greatest(usual, 0.01), None)
