@@ -20,11 +20,24 @@ from ml.world.words import BRANDS, CATEGORIES, COLOURS, MATERIALS, STYLES
 NEVER = 1 << 30
 ALWAYS = -1
 NO_OCCASION = -1
+NO_TRAIT = -1
 DAYS_PER_PRICE = 91
 BULK_SHARE = 0.002
 BULK_UNITS = (12, 61)  # drawn from [low, high)
+_SET_SIZE = 6  # products that are bought together
 _WORD_SPOKEN = 0.8  # share of the products made for an occasion whose title says so
 _WORD_DECOY = 0.02  # share of the others whose title says so all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """One entry a product: places in the lists of `words` (the noun's in those of its category); NO_TRAIT for none."""
+
+    style: Ints
+    material: Ints
+    noun: Ints
+    colour: Ints
+    brand: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,7 @@ class Catalogue:
 
     `rate` is the relative number of order lines a day, `spread` sets the units of a line (see `units_per_line`),
     `dispersion` is the shape of the gamma that mixes the Poisson, `active` the share of days with any demand.
+    Products of one `goes_with` are bought together; `traits` are what the title says, as numbers.
     `log_price` (product x quarter) and `log_drift` (product x week) are walks; `log_lift` is rule x product.
     """
 
@@ -41,6 +55,8 @@ class Catalogue:
     titles: tuple[str, ...]
     descriptions: tuple[str | None, ...]
     brands: tuple[str | None, ...]
+    traits: Traits
+    goes_with: Ints
     launch: Ints
     launch_us: Ints
     last: Ints
@@ -84,14 +100,17 @@ def build(size: Size, seed: int) -> Catalogue:
     n = len(launch)
     category = _categories(n, rng)
     occasion = _occasions(category, rng)
-    titles, descriptions, brands = _texts(category, occasion, generator(seed, Stream.TEXT))
+    rolls, titles, descriptions = _texts(category, occasion, generator(seed, Stream.TEXT))
+    traits = _traits(rolls)
     rate = rng.lognormal(0.0, 1.1, n)
     return Catalogue(
         category=category,
         occasion=occasion,
         titles=titles,
         descriptions=descriptions,
-        brands=brands,
+        brands=tuple(None if brand == NO_TRAIT else BRANDS[brand] for brand in traits.brand.tolist()),
+        traits=traits,
+        goes_with=generator(seed, Stream.SETS).permutation(n) // _SET_SIZE,
         launch=launch,
         launch_us=rng.integers(6 * 3600, 12 * 3600, n) * US_PER_SECOND,
         last=_last_days(launch, size, rng),
@@ -164,14 +183,25 @@ def _drift(n: int, size: Size, rng: Generator) -> Floats:
 
 def _texts(
     category: Ints, occasion: Ints, rng: Generator
-) -> tuple[tuple[str, ...], tuple[str | None, ...], tuple[str | None, ...]]:
-    """Titles, descriptions and brands."""
+) -> tuple[Ints, tuple[str, ...], tuple[str | None, ...]]:
+    """Rolls of the dice (six a product), and the titles and descriptions made of them."""
     spoken = _spoken_occasions(occasion, rng)
-    rolls = rng.integers(0, 1 << 30, (len(category), 6)).tolist()
-    titles = tuple(map(_title, category.tolist(), spoken.tolist(), rolls))
-    descriptions = tuple(map(_description, category.tolist(), occasion.tolist(), rolls))
-    brands = tuple(None if roll[5] % 10 == 0 else BRANDS[roll[5] % len(BRANDS)] for roll in rolls)
-    return titles, descriptions, brands
+    rolls = rng.integers(0, 1 << 30, (len(category), 6))
+    thrown = rolls.tolist()
+    titles = tuple(map(_title, category.tolist(), spoken.tolist(), thrown))
+    return rolls, titles, tuple(map(_description, category.tolist(), occasion.tolist(), thrown))
+
+
+def _traits(rolls: Ints) -> Traits:
+    """What `_title` makes of the rolls, and the brands."""
+    style, material, noun, _, colour, brand = rolls.T
+    return Traits(
+        style=style % len(STYLES),
+        material=np.where(material % 3 > 0, material % len(MATERIALS), NO_TRAIT),
+        noun=noun % len(CATEGORIES[0].nouns),
+        colour=colour % len(COLOURS),
+        brand=np.where(brand % 10 > 0, brand % len(BRANDS), NO_TRAIT),
+    )
 
 
 def _spoken_occasions(occasion: Ints, rng: Generator) -> Ints:

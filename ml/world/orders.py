@@ -13,12 +13,14 @@ from ml.world.arrays import US_PER_DAY, US_PER_SECOND, Floats, Ints, Ints32
 from ml.world.blueprint import Blueprint
 from ml.world.catalogue import BULK_SHARE, BULK_UNITS
 from ml.world.demand import DayDemand, draw_lines
+from ml.world.seeds import Stream, generator
 
 GUEST = -1
 ORDERS_PER_DAY = 10_000_000  # the numbers of a day's orders begin at its own multiple of this
 RETURN_LAGS = np.array([3, 5, 8, 12, 20])
 RETURN_LAG_SHARES = np.array([0.2, 0.25, 0.25, 0.2, 0.1])
 _GUESTS = 0.08
+_TOGETHER = 0.8  # share of the lines that look for company
 _BASKETS = np.repeat(np.arange(1, 9), [112, 64, 32, 20, 12, 8, 5, 3]).astype(
     np.int64
 )  # 256 equally likely sizes
@@ -76,13 +78,14 @@ class Till:
         counts = draw_lines(self.plan.catalogue, demand, rng)
         product = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         rng.shuffle(product)
+        product = _side_by_side(product, self.plan, day)
         sizes = _basket_sizes(len(product), rng)
         first = np.cumsum(sizes) - sizes
         return Lines(
             order=np.repeat(first_order(self.plan, day) + np.arange(len(sizes)), sizes),
             line_no=np.arange(1, len(product) + 1) - np.repeat(first, sizes),
-            ordered_at=np.repeat(_times(self.plan, day, len(sizes), rng), sizes),
-            customer=np.repeat(_customers(len(sizes), self.plan.size.customers, rng), sizes),
+            ordered_at=np.repeat(times_on(self.plan, day, len(sizes), rng), sizes),
+            customer=np.repeat(customers_of(len(sizes), self.plan.size.customers, rng), sizes),
             product=product,
             quantity=_quantities(self.plan.catalogue.spread[product], rng),
             unit_price=demand.price[product],
@@ -105,7 +108,7 @@ class Till:
             bought,
             order=first_order(self.plan, day) + orders + np.arange(n),
             line_no=np.ones(n, dtype=np.int64),
-            ordered_at=_times(self.plan, day, n, rng),
+            ordered_at=times_on(self.plan, day, n, rng),
             quantity=-bought.quantity,
         )
 
@@ -118,6 +121,30 @@ def midnight(plan: Blueprint, day: int) -> int:
 def first_order(plan: Blueprint, day: int) -> int:
     """Number of the day's first order."""
     return (midnight(plan, day) // US_PER_DAY - _EPOCH_DAY) * ORDERS_PER_DAY
+
+
+def _side_by_side(product: Ints32, plan: Blueprint, day: int) -> Ints32:
+    """The same lines in another order: some in pairs of products that go together, which mostly share a basket."""
+    rng = generator(plan.seed, Stream.BASKETS, plan.date_of(day).toordinal())
+    n = len(product)
+    joined = rng.random(n, dtype=np.float32) < _TOGETHER
+    some = np.sort(product[joined])
+    sets = plan.catalogue.goes_with[some]
+    order = np.argsort(sets, kind="stable")
+    some, sets = some[order], sets[order]
+    place = rng.permutation(n)
+    alone = n - len(some)
+    order = np.argsort(np.concatenate([place[:alone], place[alone:][_couples(sets)]]), kind="stable")
+    return np.concatenate([product[~joined], some])[order]
+
+
+def _couples(sets: Ints) -> Ints:
+    """A number that two lines of a set share; sets come in order. Halves of a set are paired: few products twice."""
+    n = len(sets)
+    first = np.flatnonzero(np.diff(sets, prepend=-1))
+    length = np.diff(first, append=n)
+    start, half = np.repeat(first, length), np.repeat((length + 1) // 2, length)
+    return np.asarray(start + (np.arange(n) - start) % np.maximum(half, 1))
 
 
 def _basket_sizes(lines: int, rng: Generator) -> Ints:
@@ -141,12 +168,13 @@ def _time_table() -> Ints:
 _TIMES = _time_table()
 
 
-def _times(plan: Blueprint, day: int, n: int, rng: Generator) -> Ints:
+def times_on(plan: Blueprint, day: int, n: int, rng: Generator) -> Ints:
+    """Moments of a day in order, busy hours more often: microseconds since 1970."""
     quantiles = np.sort(rng.integers(0, 65536, n, dtype=np.uint16))
     return midnight(plan, day) + _TIMES[quantiles]
 
 
-def _customers(n: int, customers: int, rng: Generator) -> Ints32:
+def customers_of(n: int, customers: int, rng: Generator) -> Ints32:
     """A few customers order often, most of them rarely; some orders come from guests."""
     drawn = (np.square(rng.random(n, dtype=np.float32)) * customers).astype(np.int32)
     drawn[rng.random(n, dtype=np.float32) < _GUESTS] = GUEST

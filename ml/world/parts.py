@@ -15,6 +15,7 @@ import pyarrow as pa
 from ml.world.attention.part import attention_tables, attention_truth
 from ml.world.blueprint import Blueprint
 from ml.world.rows import Names
+from ml.world.search.part import search_tables, search_truth
 from ml.world.shelves import small_tables
 from ml.world.truth import small_truth
 
@@ -29,7 +30,11 @@ class Part:
     truth: Callable[[Blueprint, Names], Mapping[str, Rows]]
 
 
-PARTS: tuple[Part, ...] = (Part(small_tables, small_truth), Part(attention_tables, attention_truth))
+PARTS: tuple[Part, ...] = (
+    Part(small_tables, small_truth),
+    Part(attention_tables, attention_truth),
+    Part(search_tables, search_truth),
+)
 
 
 def tables_beside(plan: Blueprint, names: Names) -> dict[str, Rows]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
-from ml.world.arrays import Flags, Ints
+from ml.world.arrays import Flags, Ints, Ints32
 from ml.world.blueprint import Blueprint
 from ml.world.dirt import UNKNOWN_PRODUCTS
 from ml.world.orders import GUEST, Lines
@@ -44,13 +44,18 @@ def product_ids(names: Names, positions: Ints) -> pa.Array:
     return fixed_text(names.products[positions])
 
 
+def customer_ids(names: Names, positions: Ints | Ints32) -> pa.Array:
+    """Customer ids as text; null for guests."""
+    return fixed_text(names.customers[np.maximum(positions, 0)], positions != GUEST)
+
+
 def order_lines_batch(lines: Lines, names: Names) -> pa.RecordBatch:
     """Lines as a batch of the contract table `order_lines`."""
     columns = [
         order_ids(lines.order),
         pa.array(lines.line_no),
         pa.array(lines.ordered_at).view(pa.timestamp("us")),
-        fixed_text(names.customers[np.maximum(lines.customer, 0)], lines.customer != GUEST),
+        customer_ids(names, lines.customer),
         fixed_text(names.products[lines.product]),
         pa.array(lines.quantity),
         pa.array(lines.unit_price),

@@ -28,6 +28,15 @@ class Stream(IntEnum):
     POST_DIRT = 25
     POST_VOLUME = 26
     CAPTIONS = 27
+    SETS = 40
+    BASKETS = 41
+    QUERIES = 42
+    WANTS = 43
+    RANKERS = 44
+    SEARCHES = 45
+    SEARCH_DIRT = 46
+    ANNOTATORS = 47
+    JUDGEMENTS = 48
 
 
 def generator(seed: int, stream: Stream, *index: int) -> Generator:

@@ -16,6 +16,7 @@ CAPACITY = 1.5  # a world can be continued to this many times its nominal days
 class Size:
     """Products on sale, order lines and posts written over the nominal `days`; how many people buy, and how many post.
 
+    `searches` is the number of results shown, `queries` that of different queries.
     `pictures`: whether products have images (a few thousand bytes each).
     """
 
@@ -25,6 +26,8 @@ class Size:
     customers: int
     posts: int
     creators: int
+    searches: int
+    queries: int
     pictures: bool = False
 
     @property
@@ -34,33 +37,24 @@ class Size:
 
 
 _LARGE = Size(
-    products=20_000, days=1_096, lines=100_000_000, customers=1_000_000, posts=20_000_000, creators=800_000
-)
+    products=20_000, days=1_096, lines=100_000_000, customers=1_000_000, posts=20_000_000, creators=800_000,
+    searches=20_000_000, queries=8_000,
+)  # fmt: skip
 
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
-        "small": Size(
-            products=300,
-            days=820,
-            lines=200_000,
-            customers=4_000,
-            posts=40_000,
-            creators=3_000,
-            pictures=True,
-        ),
-        "medium": Size(
-            products=3_000, days=820, lines=4_000_000, customers=60_000, posts=400_000, creators=25_000
-        ),
+        "small": Size(products=300, days=820, lines=200_000, customers=4_000, posts=40_000, creators=3_000,
+                      searches=50_000, queries=240, pictures=True),
+        "medium": Size(products=3_000, days=820, lines=4_000_000, customers=60_000, posts=400_000, creators=25_000,
+                       searches=1_000_000, queries=1_600),
         "large": _LARGE,
-        "1m": Size(
-            products=1_000, days=820, lines=1_000_000, customers=15_000, posts=1_000_000, creators=60_000
-        ),
-        "10m": Size(
-            products=5_000, days=820, lines=10_000_000, customers=150_000, posts=10_000_000, creators=400_000
-        ),
+        "1m": Size(products=1_000, days=820, lines=1_000_000, customers=15_000, posts=1_000_000, creators=60_000,
+                   searches=1_000_000, queries=800),
+        "10m": Size(products=5_000, days=820, lines=10_000_000, customers=150_000, posts=10_000_000,
+                    creators=400_000, searches=10_000_000, queries=4_000),
         "100m": _LARGE,
     }
-)
+)  # fmt: skip
 
 
 def sized(name: str, lines: int | None = None) -> Size:
