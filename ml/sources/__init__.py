@@ -13,13 +13,25 @@ import pyarrow as pa
 
 from ml.errors import UsageError
 
-SOURCES: tuple[str, ...] = ("online_retail_uci", "dominicks_oj", "completejourney")
+SOURCES: tuple[str, ...] = (
+    "online_retail_uci",
+    "dominicks_oj",
+    "completejourney",
+    "uss",
+    "sgd",
+    "clinc150",
+    "snips_nlu",
+    "camrest676",
+)
 """Names for `bellwether load NAME`; each is a module of this package with `load(path)` and `ORIGIN`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Contract tables made from a data set; `read` = rows of `order_lines` + the sum of `dropped`."""
+    """Contract tables made from a data set; `read` counts the rows of its main file.
+
+    Every row that was read is in the tables or in `dropped`, under the first reason that holds.
+    """
 
     tables: Mapping[str, pa.Table]
     read: int

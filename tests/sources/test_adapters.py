@@ -148,6 +148,78 @@ def test_a_journey_worked_on_paper(tmp_path: Path) -> None:
     )
 
 
+def _labels(rows: pa.Table, kind: str) -> list[tuple[str, int, str]]:
+    marked = [row for row in rows.to_pylist() if row["kind"] == kind]
+    return sorted((row["dialogue_id"], row["turn_idx"], row["label"]) for row in marked)
+
+
+def test_ratings_worked_on_paper(tmp_path: Path) -> None:
+    (tmp_path / "turns.csv").write_text(
+        "dialogue_id,turn_idx,speaker,text,satisfaction,is_overall\n"
+        'd,0,USER,"Hello, you","[3, 4, 3]",false\nd,1,SYSTEM,Hm?,,false\n'
+        'd,2,USER,Again!,"[2, 2, 3]",false\nd,3,USER,OVERALL,"[4, 4, 4]",true\n'
+    )
+    loaded = load("uss", tmp_path)
+    assert (loaded.read, loaded.dropped) == (4, {"rates the whole dialogue": 1})
+    assert [row["speaker"] for row in loaded.tables["turns"].to_pylist()] == ["user", "assistant", "user"]
+    marked = loaded.tables["annotations"].to_pylist()
+    assert [(row["turn_idx"], row["annotator_id"], row["label"]) for row in marked] == [
+        (0, "d:1", "3"), (0, "d:2", "4"), (0, "d:3", "3"), (2, "d:1", "2"), (2, "d:2", "2"), (2, "d:3", "3"),
+    ]  # fmt: skip
+
+
+def test_goals_of_a_schema_worked_on_paper(tmp_path: Path) -> None:
+    def user(services: list[str], intents: list[str]) -> dict[str, Any]:
+        return {"speaker": "USER", "services": services, "active_intents": intents, "acts": None}
+
+    def system(*acts: str) -> dict[str, Any]:
+        return {"speaker": "SYSTEM", "services": ["A"], "active_intents": None, "acts": list(acts)}
+
+    turns = [
+        user(["A"], ["Find"]), system("OFFER"), user(["A"], ["NONE"]), system("REQ_MORE"),
+        user(["A"], ["Book"]), system("NOTIFY_FAILURE"), user(["A"], ["Book"]), system("NOTIFY_SUCCESS"),
+        user(["A", "B"], ["Book", "Find"]), system("NOTIFY_SUCCESS"), user(["B"], ["Find"]), system("NOTIFY_FAILURE"),
+        user(["B"], ["NONE"]), system("GOODBYE"),
+    ]  # fmt: skip
+    rows = [
+        {"dialogue_id": "dev_1", "turn_idx": i, "utterance": f"t{i}", **turn} for i, turn in enumerate(turns)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "turns_dev.parquet")
+    loaded = load("sgd", tmp_path)
+    annotations = loaded.tables["annotations"]
+    begun = [turn for _, turn, label in _labels(annotations, "goal_boundary") if label == "yes"]
+    assert (loaded.read, begun) == (14, [0, 4, 8])
+    assert _labels(annotations, "goal_success") == [("dev_1", 7, "yes"), ("dev_1", 13, "no")]
+    assert [label for *_, label in _labels(annotations, "intent")] == [
+        "Find", "NONE", "Book", "Book", "Find", "Find", "NONE",
+    ]  # fmt: skip
+
+
+def test_requests_worked_on_paper(tmp_path: Path) -> None:
+    (tmp_path / "queries_full.csv").write_text(
+        "split,text,intent\nval,wake me,alarm\ntrain,hello,greeting\noos_train,hm,oos\n"
+    )
+    (tmp_path / "train_full.csv").write_text("intent,idx,text\nPlay,0,a song\nPlay,1,a song\nRate,0,a song\n")
+    requests = load("clinc150", tmp_path / "queries_full.csv")
+    assert requests.tables["turns"]["text"].to_pylist()[-1] == "wake me"
+    assert _labels(requests.tables["annotations"], "intent")[1] == ("clinc-2", 0, "greeting")
+    spoken = load("snips_nlu", tmp_path / "train_full.csv")
+    assert (spoken.read, spoken.dropped) == (3, {"said before": 1})
+    assert sorted(spoken.tables["turns"]["dialogue_id"].to_pylist()) == ["snips-Play-0", "snips-Rate-0"]
+
+
+def test_a_table_for_two_worked_on_paper(tmp_path: Path) -> None:
+    (tmp_path / "dialogues.csv").write_text("dialogue_id,finished\n0,true\n1,false\n")
+    (tmp_path / "turns.csv").write_text(
+        "dialogue_id,turn,usr_transcript,sys_sent\n0,0,Cheap?,Which area?\n0,1,East,Here\n1,0,Hi,Hello\n7,0,Hi,Hello\n"
+    )
+    loaded = load("camrest676", tmp_path)
+    assert (loaded.read, loaded.dropped) == (4, {"no such dialogue": 1})
+    assert _labels(loaded.tables["annotations"], "goal_success") == [("0", 3, "yes"), ("1", 1, "no")]
+    said = {(row["dialogue_id"], row["turn_idx"]): row["text"] for row in loaded.tables["turns"].to_pylist()}
+    assert [said["0", i] for i in range(4)] == ["Cheap?", "Which area?", "East", "Here"]
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_missing_files_are_named_with_their_origin(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=source(name).ORIGIN.replace("+", r"\+")):

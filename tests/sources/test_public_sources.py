@@ -16,11 +16,19 @@ from ml.contracts.base import arrow_schema, key, references
 from ml.sources import SOURCES, Loaded, load
 
 PUBLIC_DATA = Path(os.environ.get("BELLWETHER_PUBLIC_DATA", Path(__file__).parents[2] / "../shared/data"))
-MAIN_FILE = {
-    "online_retail_uci": "transactions.parquet",
-    "dominicks_oj": "yx.parquet",
-    "completejourney": "transactions_sample.parquet",
+MAIN_FILES = {
+    "online_retail_uci": ("transactions.parquet",),
+    "dominicks_oj": ("yx.parquet",),
+    "completejourney": ("transactions_sample.parquet",),
+    "uss": ("turns.parquet",),
+    "sgd": ("turns_train.parquet", "turns_dev.parquet"),
+    "clinc150": ("queries_full.parquet",),
+    "snips_nlu": ("train_full.parquet",),
+    "camrest676": ("turns.parquet",),
 }
+ROWS_OF = dict.fromkeys(("uss", "sgd", "clinc150", "snips_nlu", "camrest676"), "turns")
+ROWS_EACH = {"camrest676": 2}  # one exchange is two turns
+DIALOGUES = tuple(ROWS_OF)
 
 pytestmark = pytest.mark.public_data
 
@@ -35,8 +43,9 @@ def loaded(name: str) -> Loaded:
 @pytest.mark.parametrize("name", SOURCES)
 def test_rows_in_are_rows_loaded_and_dropped(name: str) -> None:
     found = loaded(name)
-    rows = pq.read_metadata(PUBLIC_DATA / name / MAIN_FILE[name]).num_rows
-    assert found.read == rows == found.tables["order_lines"].num_rows + sum(found.dropped.values())
+    rows = sum(pq.read_metadata(PUBLIC_DATA / name / file).num_rows for file in MAIN_FILES[name])
+    kept = found.tables[ROWS_OF.get(name, "order_lines")].num_rows / ROWS_EACH.get(name, 1)
+    assert found.read == rows == kept + sum(found.dropped.values())
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -87,3 +96,59 @@ def test_juice_is_weekly_with_a_plan_for_every_week() -> None:
 def test_the_identifier_that_r_wrote_as_a_number_is_restored() -> None:
     promotions = loaded("completejourney").tables["promotions"]
     assert not any("e+" in identifier for identifier in promotions["product_id"].unique().to_pylist())
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+def test_every_label_is_on_a_turn_that_was_said(name: str) -> None:
+    tables = loaded(name).tables
+    place = ["dialogue_id", "turn_idx"]
+    marked = tables["annotations"].group_by(place).aggregate([])
+    assert marked.join(tables["turns"].select(place), place, join_type="left anti").num_rows == 0
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+def test_a_dialogue_has_no_hole_and_goes_forward(name: str) -> None:
+    turns = loaded(name).tables["turns"].sort_by([("dialogue_id", "ascending"), ("turn_idx", "ascending")])
+    groups = turns.group_by("dialogue_id", use_threads=False)
+    lengths = groups.aggregate([("turn_idx", "count"), ("turn_idx", "max"), ("turn_idx", "min")])
+    assert lengths["turn_idx_count"].equals(pc.add(lengths["turn_idx_max"], 1))
+    assert pc.max(lengths["turn_idx_min"]).as_py() == 0
+    assert set(turns["speaker"].unique().to_pylist()) <= {"user", "assistant"}
+
+
+def test_nothing_that_the_labels_are_made_from_is_said_in_turns() -> None:
+    for name in DIALOGUES:
+        turns = loaded(name).tables["turns"]
+        assert [
+            column for column in ("domain", "intent", "action") if turns[column].null_count < len(turns)
+        ] == []
+
+
+def test_every_turn_of_a_user_was_rated_by_three_or_more() -> None:
+    tables = loaded("uss").tables
+    ratings = tables["annotations"].group_by(["dialogue_id", "turn_idx"]).aggregate([([], "count_all")])
+    users = pc.sum(pc.equal(tables["turns"]["speaker"], "user")).as_py()
+    assert (ratings.num_rows, pc.min(ratings["count_all"]).as_py(), pc.max(ratings["count_all"]).as_py()) == (
+        users,
+        3,
+        7,
+    )
+    assert set(tables["annotations"]["label"].unique().to_pylist()) == set("12345")
+
+
+def test_goals_begin_with_the_dialogue_and_few_of_those_known_fail() -> None:
+    annotations = loaded("sgd").tables["annotations"]
+    first = annotations.filter((pc.field("kind") == "goal_boundary") & (pc.field("turn_idx") == 0))
+    assert set(first["label"].unique().to_pylist()) == {"yes"}
+    ended = annotations.filter(pc.field("kind") == "goal_success")["label"]
+    assert pc.mean(pc.equal(ended, "no").cast(pa.float64())).as_py() == pytest.approx(0.0467, abs=0.001)
+
+
+def test_the_official_parts_follow_each_other_in_time() -> None:
+    turns = loaded("sgd").tables["turns"]
+    dev = pc.starts_with(turns["dialogue_id"], "dev")
+    assert (
+        pc.max(turns.filter(pc.invert(dev))["said_at"]).as_py() < pc.max(turns.filter(dev)["said_at"]).as_py()
+    )
+    begun = turns.filter(pc.field("turn_idx") == 0).sort_by("said_at")["dialogue_id"]
+    assert pc.starts_with(begun, "dev").to_pylist() == sorted(pc.starts_with(begun, "dev").to_pylist())
