@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from ml import __version__
+from ml import __version__, cli_decisions
 from ml.errors import BellwetherError, UsageError
-from ml.platform.commands import add_to
+from ml.platform import commands
 
 app = typer.Typer(
     name="bellwether",
@@ -190,4 +190,5 @@ def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
 
-add_to(app)
+cli_decisions.add_to(app)
+commands.add_to(app)

@@ -59,17 +59,20 @@ class GateParams(_Strict):
     """What a challenger has to show."""
 
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    bootstrap: int = Field(2000, ge=200)
+    look: int = Field(1, ge=1)
     minimum_effect: float = Field(0.0, ge=0)
     slice_margin: float = Field(0.25, ge=0)
     minimum_cases: int = Field(30, ge=2)
-    seed: int = 7
 
 
 class FamilyEntry(_Strict):
-    """One family of the list: its policy, and its own parameters (typed by the family)."""
+    """One family of the list: its policy, and its own parameters (typed by the family).
+
+    `limits`: bounds of metrics on the hold-out, beyond which the gate refuses, however good the rest is.
+    """
 
     approval: Literal["auto", "human"] = "auto"
+    limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -88,6 +88,14 @@ def raw_params(project: Path, **overrides: Any) -> dict[str, Any]:
     return raw
 
 
+def set_param(run_id: str, section: str, name: str, value: object) -> None:
+    """Change one parameter of a run."""
+    path = existing(run_id) / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    raw[section] = {**raw.get(section, {}), name: value}
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
 def params_of(run_id: str) -> Params:
     """The parameters of a run."""
     path = existing(run_id) / "params.yaml"

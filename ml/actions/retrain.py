@@ -64,6 +64,7 @@ def open_workspace(
     sealed = _sealed(ledger, family, as_of)
     source = ledger.run(sealed[0].run_id)
     raw = _raw_params(family, sealed[0].as_of, source.run_id, overrides or {})
+    raw["gate"] = {**raw.get("gate", {}), "look": look(ledger, family)}
     folder = _create(run_id, raw, ledger, sealed, source, family)
     code = workspace.code_digest(at.project)
     return ledger.open_run(
@@ -118,14 +119,21 @@ def data_digest(sealed: Sequence[Snapshot]) -> str:
 
 
 def recipe_digest(code: str, params: dict[str, Any]) -> str:
-    """SHA-256 over code and parameters, without which reading of the warehouse it was."""
-    rest = {name: value for name, value in params.items() if name != "snapshot_of"}
+    """SHA-256 over code and parameters, without which reading of the warehouse, and which look at it, it was."""
+    gate = {name: value for name, value in params.get("gate", {}).items() if name != "look"}
+    rest = {name: value for name, value in params.items() if name != "snapshot_of"} | {"gate": gate}
     return hashlib.sha256((code + json.dumps(rest, sort_keys=True, default=str)).encode()).hexdigest()
 
 
 def _last_seq(ledger: Ledger, family: str) -> int:
     last = ledger.last_decision(family)
     return last.seq if last else 0
+
+
+def look(ledger: Ledger, family: str) -> int:
+    """How often the champion has been challenged since its promotion, this time included."""
+    champion = ledger.champion(family)
+    return _last_seq(ledger, family) - (champion.seq if champion else 0) + 1
 
 
 def _create(
@@ -201,15 +209,18 @@ def refuse(run_id: str, *, actor: str, why: str) -> None:
     ledger.update_run(run_id, status="refused")
 
 
-def promote(run_id: str, *, actor: str = "gate") -> str | None:
+def promote(run_id: str, *, actor: str = "gate", why: str = "") -> str | None:
     """Make the run's version the champion: the ledger first (compare-and-swap), then MLflow's alias. Returns it.
 
     If another version became champion since the run was judged, it is judged again, against that one: a lost gate is
-    written into the ledger and gives None. Raises StaleDecision if yet another decision comes at the same moment.
+    written into the ledger and gives None; so does a run that a person has rejected. Raises StaleDecision if yet
+    another decision comes at the same moment.
     """
     ledger = Ledger(settings().ledger)
     run = ledger.run(run_id)
     family, version = str(run.family), str(run.notes["version"])
+    if run.status == "refused":
+        return None
     if ledger.promotion_of(run_id) is None:
         last = _last_seq(ledger, family)
         if _promoted_since(ledger, run):
@@ -225,7 +236,7 @@ def promote(run_id: str, *, actor: str = "gate") -> str | None:
             run_id=run_id,
             version=version,
             actor=actor,
-            why="; ".join(judged["reasons"]),
+            why=why or "; ".join(judged["reasons"]),
             verdict=judged,
         )
     follow(family)
@@ -248,6 +259,7 @@ def rejudge(run_id: str, decided_after: int) -> None:
         shutil.rmtree(folder / "data/inputs/champion", ignore_errors=True)
         (folder / "data/inputs/champion.dvc").write_text(pointer)
         versioning.pull(folder, ["data/inputs/champion.dvc"])
+    workspace.set_param(run_id, "gate", "look", look(ledger, family))
     for stage in ("evaluate", "gate"):
         workspace.run_stage(run_id, stage_name(stage, family))
     finish_stages(run_id)

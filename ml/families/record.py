@@ -59,8 +59,8 @@ class Family:
     save(model, folder), load(folder) -> the model as files (UBJSON and JSON, never pickles).
     score(model, matrix, as_of) -> predictions, one row per key that is to be predicted.
     baselines(matrix, as_of, params) -> {name: predictions}, of the same columns; `baseline` names the one that judges.
-    losses(predictions, truth) -> one row per case: case, entity (cluster of the bootstrap), loss, weight, and
-        one string column `slice_<name>` per slice. Lower is better; a mean is sum(loss) / sum(weight).
+    losses(predictions, truth) -> one row per case: case, entity (shared by cases that depend on each other), loss,
+        weight, and one string column `slice_<name>` per slice. Lower is better; a mean is sum(loss) / sum(weight).
     metrics(predictions, truth) -> {metric: value}; `headline` names the one to show.
     explain(model, matrix, as_of, params) -> contributions: key, feature, words, value, contribution.
     figures(predictions, truth) -> {file stem: figure} for MLflow.

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ml.config import load_params
 from ml.stages import run_stage_main
-from ml.toolkit.gate import GateRules, as_json, verdict
+from ml.toolkit.gate import CHALLENGER, GateRules, Limit, as_json, verdict
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +20,13 @@ def gate(name: str) -> None:
     """Judge family `name` on the hold-out of data/evaluation/<name>."""
     params = load_params()
     source = Path("data/evaluation") / name
-    holdout = json.loads((source / "metrics.json").read_text())["holdout"]
+    evaluation = json.loads((source / "metrics.json").read_text())
+    holdout = evaluation["holdout"]
     losses = pq.read_table(source / "losses.parquet")
-    judged = verdict(losses.filter(pc.equal(losses["fold"], holdout)), GateRules(**params.gate.model_dump()))
+    found = evaluation["folds"][holdout][CHALLENGER]
+    limits = [Limit(metric, found.get(metric), *at) for metric, at in params.families[name].limits.items()]
+    rules = GateRules(**params.gate.model_dump())
+    judged = verdict(losses.filter(pc.equal(losses["fold"], holdout)), rules, limits)
     target = Path("data/verdict") / name
     target.mkdir(parents=True, exist_ok=True)
     (target / "verdict.json").write_text(json.dumps(as_json(judged), indent=1))

@@ -1,9 +1,9 @@
-"""The gate: per-case losses in, a verdict with reasons and intervals out. Pure, seeded, tested by simulation.
+"""The gate: per-case losses in, a verdict with reasons and intervals out. Pure, without chance, tested by simulation.
 
-The loss of a model is a ratio, sum(loss) / sum(weight), over its cases. Two models are compared on the very same cases;
-the interval of their relative difference comes from a paired bootstrap that resamples entities (products, cascades,
-dialogues), because cases of one entity are not independent (Efron & Tibshirani 1993, chapter 8; Cameron, Gelbach &
-Miller 2008 for clusters).
+A champion meets a new challenger every day, and a test at 5 % a day would let a model that is no better win within
+weeks. So the whole reign of a champion has one error budget, 1 - confidence, of which each look spends its share
+(`ml.toolkit.paired.spent`): a challenger is promoted where the chance of its difference, were it no better, is below
+that share. A promotion begins a new reign.
 """
 
 from __future__ import annotations
@@ -17,25 +17,38 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.toolkit.paired import Paired, compare, holm, spent
+
 Floats = npt.NDArray[np.float64]
 CHALLENGER, CHAMPION, BASELINE = "challenger", "champion", "baseline"
 
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """What a challenger has to show; fractions are relative to the reference's loss."""
+    """What a challenger has to show; fractions are relative to the reference's loss.
+
+    `look`: how often, with this one, the champion has been challenged since its promotion.
+    """
 
     confidence: float = 0.95
-    bootstrap: int = 2000
+    look: int = 1
     minimum_effect: float = 0.0
     slice_margin: float = 0.25
     minimum_cases: int = 30
-    seed: int = 7
+
+    @property
+    def level(self) -> float:
+        """What the chance of an error at this look must be below."""
+        return (1 - self.confidence) * spent(self.look)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Challenger against a reference on the same cases; `difference` is relative, negative is better."""
+    """Challenger against a reference on the same cases; `difference` is relative, negative is better.
+
+    `chance`: the p-value of what would stop the challenger (over all: that it is no better; of a guardrail: that it
+    is no worse than its margin allows, corrected for the number of slices).
+    """
 
     against: str
     scope: str
@@ -45,6 +58,7 @@ class Comparison:
     difference: float
     low: float
     high: float
+    chance: float
 
     def words(self) -> str:
         """One sentence for people."""
@@ -57,16 +71,39 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A metric of the challenger that must lie between two bounds."""
+
+    metric: str
+    value: float | None
+    low: float
+    high: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the value is there and within the bounds."""
+        return self.value is not None and self.low <= self.value <= self.high
+
+    def words(self) -> str:
+        """One sentence for people."""
+        found = "was not computed" if self.value is None else f"is {self.value:.4g}"
+        return f"{self.metric} {found}; it must lie between {self.low:g} and {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says, and why."""
+    """What the gate says, and why. `level`: what the headline's chance had to be below at this look."""
 
     approved: bool
     reasons: tuple[str, ...]
     headline: Comparison | None
     guardrails: tuple[Comparison, ...] = field(default=())
+    limits: tuple[Limit, ...] = field(default=())
+    look: int = 1
+    level: float = 0.0
 
 
-def verdict(losses: pa.Table, rules: GateRules) -> Verdict:
+def verdict(losses: pa.Table, rules: GateRules, limits: Sequence[Limit] = ()) -> Verdict:
     """Judge the challenger on one hold-out.
 
     `losses`: rows of case, entity, model (challenger, champion or baseline), loss, weight, and slice_* columns. The
@@ -75,42 +112,82 @@ def verdict(losses: pa.Table, rules: GateRules) -> Verdict:
     """
     models = set(losses["model"].to_pylist())
     reference = CHAMPION if CHAMPION in models else BASELINE
-    headline = _compare(losses, reference, rules)
-    if headline is None or headline.cases < rules.minimum_cases:
-        found = 0 if headline is None else headline.cases
-        return Verdict(
-            False,
-            (f"only {found} cases to compare with the {reference}; {rules.minimum_cases} needed",),
-            headline,
-        )
+    found = _measured(losses, reference)
+    if found is None or found.cases < rules.minimum_cases:
+        count = 0 if found is None else found.cases
+        few = f"only {count} cases to compare with the {reference}; {rules.minimum_cases} needed"
+        headline = found.said(rules, found.paired.chance_below(-rules.minimum_effect)) if found else None
+        return Verdict(False, (few,), headline, limits=tuple(limits), look=rules.look, level=rules.level)
+    headline = found.said(rules, found.paired.chance_below(-rules.minimum_effect))
     guardrails = tuple(_guardrails(losses, reference, rules))
-    reasons = [*_refusals(headline, guardrails, rules)]
-    return Verdict(not reasons, tuple(reasons) or (headline.words(),), headline, guardrails)
+    reasons = tuple(_refusals(headline, guardrails, limits, rules))
+    return Verdict(
+        not reasons,
+        reasons or (headline.words(),),
+        headline,
+        guardrails,
+        tuple(limits),
+        rules.look,
+        rules.level,
+    )
 
 
-def _refusals(headline: Comparison, guardrails: Sequence[Comparison], rules: GateRules) -> Iterator[str]:
-    if headline.high >= -rules.minimum_effect:
-        yield f"not better beyond doubt: {headline.words()}"
+def _refusals(
+    headline: Comparison, guardrails: Sequence[Comparison], limits: Sequence[Limit], rules: GateRules
+) -> Iterator[str]:
+    if headline.chance >= rules.level:
+        yield (
+            f"not better beyond doubt: {headline.words()}; a chance of {headline.chance:.2g} if it were no better,"
+            f" and {rules.level:.2g} is allowed at look {rules.look} of this champion's reign"
+        )
     for guard in guardrails:
-        margin = 0.0 if guard.scope == "all" else rules.slice_margin
-        if guard.low > margin:
-            yield f"worse beyond the margin of {margin:.0%}: {guard.words()}"
+        if guard.chance < 1 - rules.confidence:
+            yield f"worse beyond the margin of {_margin(guard, rules):.0%}: {guard.words()}"
+    yield from (limit.words() for limit in limits if not limit.kept)
+
+
+def _margin(guard: Comparison, rules: GateRules) -> float:
+    return 0.0 if guard.scope == "all" else rules.slice_margin
 
 
 def _guardrails(losses: pa.Table, reference: str, rules: GateRules) -> Iterator[Comparison]:
     if reference != BASELINE:
-        against_baseline = _compare(losses, BASELINE, rules)
+        against_baseline = _measured(losses, BASELINE)
         if against_baseline is not None:
-            yield against_baseline
+            yield against_baseline.said(rules, against_baseline.paired.chance_above(0.0))
+    parts = [part for part in _slices(losses, reference) if part.cases >= rules.minimum_cases]
+    chances = holm(np.array([part.paired.chance_above(rules.slice_margin) for part in parts]))
+    yield from (part.said(rules, float(chance)) for part, chance in zip(parts, chances, strict=True))
+
+
+def _slices(losses: pa.Table, reference: str) -> Iterator[_Measured]:
     for name in (column for column in losses.column_names if column.startswith("slice_")):
-        for value in sorted({text for text in losses[name].to_pylist() if text is not None}):
-            mask = np.array([text == value for text in losses[name].to_pylist()])
-            part = _compare(losses.filter(pa.array(mask)), reference, rules, f"{name[6:]} = {value}")
-            if part is not None and part.cases >= rules.minimum_cases:
+        for value in sorted(text for text in losses[name].unique().to_pylist() if text is not None):
+            part = _measured(losses.filter(pc.equal(losses[name], value)), reference, f"{name[6:]} = {value}")
+            if part is not None:
                 yield part
 
 
-def _compare(losses: pa.Table, reference: str, rules: GateRules, scope: str = "all") -> Comparison | None:
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A comparison before anything is asked of it."""
+
+    against: str
+    scope: str
+    cases: int
+    challenger: float
+    reference: float
+    paired: Paired
+
+    def said(self, rules: GateRules, chance: float) -> Comparison:
+        low, high = self.paired.interval(rules.confidence)
+        return Comparison(
+            self.against, self.scope, self.cases, self.challenger, self.reference, self.paired.difference,
+            low, high, chance,
+        )  # fmt: skip
+
+
+def _measured(losses: pa.Table, reference: str, scope: str = "all") -> _Measured | None:
     pairs = _paired(losses, reference)
     if pairs is None:
         return None
@@ -119,27 +196,16 @@ def _compare(losses: pa.Table, reference: str, rules: GateRules, scope: str = "a
     total = sums.sum(axis=0)
     if total[1] <= 0 or total[2] <= 0:
         return None
-    low, high = paired_interval(sums[:, 0], sums[:, 1], rules.confidence, rules.bootstrap, rules.seed)
-    return Comparison(
-        reference,
-        scope,
-        len(challenger),
-        total[0] / total[2],
-        total[1] / total[2],
-        total[0] / total[1] - 1,
-        low,
-        high,
-    )
+    paired = compare(sums[:, 0], sums[:, 1])
+    return _Measured(reference, scope, len(challenger), total[0] / total[2], total[1] / total[2], paired)
 
 
 def _paired(losses: pa.Table, reference: str) -> tuple[npt.NDArray[Any], Floats, Floats, Floats] | None:
-    sides = {}
-    for model in (CHALLENGER, reference):
-        part = losses.filter(pc.equal(losses["model"], model)).select(["case", "entity", "loss", "weight"])
-        sides[model] = part
-    joined = sides[CHALLENGER].join(
-        sides[reference].select(["case", "loss"]), "case", join_type="inner", right_suffix="_reference"
+    columns = ["case", "entity", "loss", "weight"]
+    mine, others = (
+        losses.filter(pc.equal(losses["model"], m)).select(columns) for m in (CHALLENGER, reference)
     )
+    joined = mine.join(others.select(["case", "loss"]), "case", join_type="inner", right_suffix="_reference")
     if joined.num_rows == 0:
         return None
     joined = joined.sort_by("case")
@@ -156,26 +222,6 @@ def _cluster_sums(entity: npt.NDArray[Any], values: Floats) -> Floats:
     sums = np.zeros((position.max() + 1, values.shape[1]))
     np.add.at(sums, position, values)
     return sums
-
-
-def paired_interval(
-    challenger: Floats, reference: Floats, confidence: float, draws: int, seed: int
-) -> tuple[float, float]:
-    """Interval of sum(challenger) / sum(reference) − 1 by a percentile bootstrap over entities.
-
-    `challenger`, `reference`: loss sums per entity, shape (entities,). Returns (low, high).
-    """
-    random = np.random.default_rng(seed)
-    count = len(challenger)
-    ratios = np.empty(draws)
-    step = max(1, 4_000_000 // max(count, 1))
-    for start in range(0, draws, step):
-        size = min(step, draws - start)
-        times = random.multinomial(count, np.full(count, 1 / count), size=size)
-        ratios[start : start + size] = (times @ challenger) / np.maximum(times @ reference, 1e-300) - 1
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(ratios, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def as_json(result: Verdict) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ def raw() -> dict[str, Any]:
     ("where", "key", "near"),
     [
         ((), "famlies", "families"),
-        (("gate",), "bootstrp", "bootstrap"),
+        (("gate",), "confidenc", "confidence"),
         (("snapshot",), "row_per_shard", "rows_per_shard"),
     ],
 )

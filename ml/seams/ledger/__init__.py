@@ -22,7 +22,10 @@ from sqlalchemy.orm import Session
 from ml.errors import SeamUnavailable, StaleDecision, UsageError
 from ml.seams.ledger.models import Decision, Publication, Run, Snapshot
 
-PROMOTE, REJECT = "promote", "reject"
+PROMOTE, REJECT, ROLL_BACK = "promote", "reject", "roll back"
+ENTHRONES = (PROMOTE, ROLL_BACK)
+"""The decisions that put a version into service."""
+_CHAINED = ("family", "seq", "action", "run_id", "version", "actor", "why", "verdict")
 _GENESIS = "0" * 64
 
 
@@ -189,11 +192,11 @@ class Ledger:
             )
 
     def champion(self, family: str) -> Champion | None:
-        """The version in service: the last promotion."""
+        """The version in service: the last one that was promoted, or rolled back to."""
         with self._session() as session:
             row = session.scalar(
                 select(Decision)
-                .where(Decision.family == family, Decision.action == PROMOTE)
+                .where(Decision.family == family, Decision.action.in_(ENTHRONES))
                 .order_by(Decision.seq.desc())
                 .limit(1)
             )
@@ -271,6 +274,40 @@ class Ledger:
             return list(
                 session.scalars(select(Decision).where(Decision.family == family).order_by(Decision.seq))
             )
+
+    def broken_chain(self, family: str) -> list[str]:
+        """What is wrong with a family's chain of decisions, in words; [] for a chain without a gap or a change."""
+        previous, wrong = _GENESIS, []
+        for number, row in enumerate(self.decisions(family), start=1):
+            fields = {name: getattr(row, name) for name in _CHAINED}
+            if row.seq != number:
+                wrong.append(f"{family}: decision {number} is missing; {row.seq} follows")
+                break
+            if row.previous != previous or row.digest != chained(previous, fields):
+                wrong.append(
+                    f"{family}: decision {row.seq} is not what was written on {row.decided_at:%Y-%m-%d}"
+                )
+            previous = row.digest
+        return wrong
+
+    def runs_of(self, family: str, status: str | None = None) -> list[Run]:
+        """Retrains of a family (in one state), oldest first."""
+        with self._session() as session:
+            rows = select(Run).where(Run.family == family, Run.kind == "retrain")
+            rows = rows.where(Run.status == status) if status else rows
+            return list(session.scalars(rows.order_by(Run.opened_at, Run.run_id)))
+
+    def run_of_version(self, family: str, version: str) -> Run:
+        """The retrain that made a registered version. Raises UsageError if the ledger knows of none."""
+        for run in reversed(self.runs_of(family)):
+            if run.notes.get("version") == version:
+                return run
+        raise UsageError(
+            f"the ledger knows no version {version} of {family}",
+            found=", ".join(run.notes["version"] for run in self.runs_of(family) if "version" in run.notes)
+            or "none",
+            next_step=f"`bellwether history {family}` lists them",
+        )
 
     def record_publication(self, publication: Publication) -> None:
         """Write what was published."""

@@ -1,0 +1,137 @@
+"""What people decide: approve, reject, roll back; and what was decided before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ml.actions.retrain import follow, promote, refuse, verdict_of
+from ml.config import load_params, settings
+from ml.errors import UsageError
+from ml.seams.ledger import ENTHRONES, ROLL_BACK, Champion, Ledger
+from ml.seams.ledger.models import Decision, Run
+
+JUDGED = ("recorded", "approved")
+"""States of a run that waits for a decision: it has a version, and nobody has said yes or no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A version that won the gate and waits for a person."""
+
+    family: str
+    run_id: str
+    version: str
+    as_of: str
+    since: datetime
+    reasons: tuple[str, ...]
+
+
+def families() -> tuple[str, ...]:
+    """The families of params.yaml."""
+    return tuple(load_params(settings().project / "params.yaml").families)
+
+
+def known(family: str) -> str:
+    """The family's own name. Raises UsageError that lists the families."""
+    if family not in families():
+        raise UsageError(f"no family {family!r} in params.yaml", expected=", ".join(families()))
+    return family
+
+
+def waiting(family: str | None = None) -> list[Waiting]:
+    """The versions that wait for a person, of one family or of all, oldest first."""
+    ledger = Ledger(settings().ledger)
+    names = families() if family is None else (known(family),)
+    runs = [run for name in names for state in JUDGED for run in ledger.runs_of(name, state)]
+    return [
+        _waiting(run)
+        for run in sorted(runs, key=lambda run: run.opened_at)
+        if verdict_of(run.run_id)["approved"]
+    ]
+
+
+def _waiting(run: Run) -> Waiting:
+    reasons = tuple(verdict_of(run.run_id)["reasons"])
+    return Waiting(
+        str(run.family), run.run_id, run.notes["version"], run.as_of.isoformat(), run.opened_at, reasons
+    )
+
+
+def history(family: str) -> list[Decision]:
+    """All decisions about a family, newest first."""
+    return list(reversed(Ledger(settings().ledger).decisions(known(family))))
+
+
+def approve_by_hand(run_id: str, *, who: str, why: str) -> str:
+    """Promote a version that waits; returns it. Raises UsageError for a run that lost the gate or is decided."""
+    run = _undecided(run_id, why)
+    if not verdict_of(run_id)["approved"]:
+        raise UsageError(
+            f"run {run_id} lost the gate",
+            found="; ".join(verdict_of(run_id)["reasons"]),
+            next_step="the champion stays; to go back to an earlier version: `bellwether rollback`",
+        )
+    version = promote(run_id, actor=who, why=why)
+    if version is None:
+        raise UsageError(
+            f"run {run_id} lost the gate against the champion of now",
+            next_step=f"`bellwether history {run.family}`",
+        )
+    return version
+
+
+def reject_by_hand(run_id: str, *, who: str, why: str) -> None:
+    """Decide that a version which waits is not promoted. Raises UsageError for a run that is decided."""
+    _undecided(run_id, why)
+    refuse(run_id, actor=who, why=why)
+
+
+def _undecided(run_id: str, why: str) -> Run:
+    _reason(why)
+    run = Ledger(settings().ledger).run(run_id)
+    if run.status not in JUDGED:
+        raise UsageError(
+            f"run {run_id} does not wait for a decision",
+            found=f"its state: {run.status}",
+            expected=" or ".join(JUDGED),
+            next_step="`bellwether decisions` lists what waits",
+        )
+    return run
+
+
+def roll_back(family: str, *, to: str | None, who: str, why: str) -> Champion:
+    """Put an earlier champion into service again (without `to`: the one before); returns it.
+
+    Raises UsageError where there is no such version; StaleDecision if another decision comes at the same moment.
+    """
+    _reason(why)
+    ledger = Ledger(settings().ledger)
+    served = [row for row in ledger.decisions(known(family)) if row.action in ENTHRONES]
+    target = _earlier(family, served, to)
+    last = ledger.last_decision(family)
+    ledger.decide(
+        family, after=last.seq if last else 0, action=ROLL_BACK, run_id=target.run_id, version=target.version,
+        actor=who, why=why, verdict={"from": served[-1].version},
+    )  # fmt: skip
+    follow(family)
+    champion = ledger.champion(family)
+    assert champion is not None
+    return champion
+
+
+def _earlier(family: str, served: list[Decision], to: str | None) -> Decision:
+    now = served[-1].version if served else None
+    fits = [row for row in served if row.version != now and to in (None, row.version)]
+    if not fits:
+        raise UsageError(
+            f"{family} has no earlier champion{f' of version {to}' if to else ''} to go back to",
+            found=", ".join(dict.fromkeys(str(row.version) for row in served)) or "none ever",
+            next_step=f"`bellwether history {family}` lists who was in service",
+        )
+    return fits[-1]
+
+
+def _reason(why: str) -> None:
+    if not why.strip():
+        raise UsageError("a decision needs a reason", next_step='add --why "..."; the ledger keeps it')

