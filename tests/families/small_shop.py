@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import ibis
 import numpy as np
 import pyarrow as pa
+from small_search import judgements, searches
 
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
@@ -32,6 +33,8 @@ def shop(products: int = 40, days: int = 240, seed: int = 7, every: int = 1) -> 
         "order_lines": _table("order_lines", lines),
         "promotions": _table("promotions", _promotions(products, first, days)),
         "events": _table("events", events),
+        "searches": searches(rows, first, days, seed),
+        "judgements": judgements(rows, first, seed),
     }
 
 

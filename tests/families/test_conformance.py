@@ -27,7 +27,8 @@ QUICK: dict[str, dict[str, Any]] = {
         "autoets_series": 0,
         "training_days": 100,
         "nthread": 1,
-    }
+    },
+    "relevance_fusion": {"rounds": 20, "text_components": 4, "mixes": (0.5,), "nthread": 1},
 }
 
 

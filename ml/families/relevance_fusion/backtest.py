@@ -1,0 +1,71 @@
+"""The windows of the backtest: searches are split by time, judgements by query.
+
+A judgement is of a query and a product, not of a day, and is often made once for all: at each window the judgements
+of one group of queries, and those made from the origin on, are hidden from training; the hidden group's are the truth.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import ibis
+
+from ml.families.record import Fold
+from ml.families.relevance_fusion.columns import COUNTS, JUDGED, KEY, LABEL
+from ml.families.relevance_fusion.examination import estimate
+from ml.families.relevance_fusion.history import outcomes
+from ml.families.relevance_fusion.params import RelevanceFusionParams
+from ml.toolkit.splits import rolling_origins
+
+_OF_CASE = ("category", "query_words", "popularity", "units_3")
+
+
+def folds(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> tuple[Fold, ...]:
+    """`windows` folds of one period each, oldest first; the last one ends where the matrix's knowledge ends."""
+    origins = rolling_origins(as_of, params.period_days, params.windows)
+    first = matrix.judged_day.min().to_pyarrow().as_py()
+    by_time = first is not None and first < origins[0]
+    looked_at = outcomes(matrix, estimate(matrix))
+    return tuple(
+        _fold(matrix, looked_at, origin, _group(matrix, params) == number, by_time=by_time)
+        for number, origin in enumerate(origins)
+    )
+
+
+def _group(matrix: ibis.Table, params: RelevanceFusionParams) -> ibis.Value:
+    return matrix.query.hash().cast("decimal(38, 0)").abs() % params.windows
+
+
+def _fold(
+    matrix: ibis.Table, looked_at: ibis.Table, origin: date, hidden: ibis.Value, *, by_time: bool
+) -> Fold:
+    stood = as_it_stood(matrix, origin, hidden, by_time=by_time)
+    return Fold(f"origin-{origin.isoformat()}", origin, stood, stood, truth(looked_at, origin, hidden))
+
+
+def as_it_stood(matrix: ibis.Table, origin: date, hidden: ibis.Value, *, by_time: bool) -> ibis.Table:
+    """The matrix at an earlier origin, without its outcomes from then on and the judgements that are not to be seen."""
+    late = (matrix.judged_day >= ibis.date(origin)) if by_time else ibis.literal(False)
+    blind = hidden | late.fill_null(False)
+    judgements = {name: ibis.ifelse(blind, None, matrix[name]) for name in LABEL}
+    about = {
+        name: ibis.ifelse(hidden, None, matrix[name])
+        for name in (*JUDGED, "relevant")
+        if name in matrix.columns
+    }
+    past = matrix.day < ibis.date(origin)
+    counts = {name: ibis.ifelse(past, matrix[name], None) for name in COUNTS}
+    return matrix.mutate(**judgements, **about, **counts).filter(lambda t: t.day <= ibis.date(origin))
+
+
+def truth(looked_at: ibis.Table, origin: date, hidden: ibis.Value) -> ibis.Table:
+    """What came true of the candidates of one period that were judged or shown.
+
+    Key; grade (mean of the annotators; null unless the query is of the hidden group); shown, exposure (impressions that
+    were looked at, as estimated), engaged, purchased; and what slices need.
+    """
+    grade = ibis.ifelse(hidden, looked_at.grade, None)
+    seen = looked_at.mutate(grade=grade).filter(
+        lambda t: (t.day == ibis.date(origin)) & (t.grade.notnull() | (t.shown > 0))
+    )
+    return seen.select(*KEY, "grade", "shown", "exposure", "engaged", "purchased", *_OF_CASE).order_by(*KEY)

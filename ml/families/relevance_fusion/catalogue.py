@@ -1,0 +1,100 @@
+"""The products as a model knows them: their texts as points, their neighbours in orders, what is known of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml.families.relevance_fusion.columns import ABOUT, NO_QUERY, PRODUCT
+from ml.families.relevance_fusion.params import RelevanceFusionParams
+from ml.toolkit import text
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """n products: texts (table of product_id and ABOUT), known (n x PRODUCT), points (n x components, of length 1)."""
+
+    products: pa.Table
+    known: Floats
+    points: Floats
+    space: text.TextSpace
+    neighbours: tuple[tuple[str, ...], ...]
+    shares: tuple[tuple[float, ...], ...]
+
+    def places(self, products: Sequence[str]) -> Places:
+        """Row of each product, -1 where it is not known."""
+        row = {product: place for place, product in enumerate(self.products.column("product_id").to_pylist())}
+        return np.asarray([row.get(product, -1) for product in products], dtype=np.int64)
+
+    def point(self, texts: Sequence[str]) -> Floats:
+        """Texts as points of length 1 (0 without known words)."""
+        return unit(self.space.place(texts))
+
+
+def read_catalogue(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> Catalogue:
+    """The products as known on the latest day of the matrix up to `as_of`."""
+    rows = matrix.filter((matrix.query == NO_QUERY) & (matrix.day <= ibis.date(as_of)))
+    newest = rows.filter(rows.day == rows.day.max().as_scalar())
+    columns = ["product_id", *ABOUT, *(n for n in PRODUCT), "bought_with", "bought_with_share"]
+    found = newest.select(*columns).order_by("product_id").to_pyarrow()
+    prose = [describe(row) for row in found.select(["title", "description", "category"]).to_pylist()]
+    space = text.learn_space(prose, params.text_components, params.seed)
+    return Catalogue(
+        products=found.select(["product_id", *ABOUT]),
+        known=np.column_stack([numbers(found, name) for name in PRODUCT]),
+        points=unit(space.place(prose)),
+        space=space,
+        neighbours=tuple(tuple(some or ()) for some in found.column("bought_with").to_pylist()),
+        shares=tuple(tuple(some or ()) for some in found.column("bought_with_share").to_pylist()),
+    )
+
+
+def describe(product: dict[str, str | None]) -> str:
+    """The text of a product whose meaning is compared."""
+    return " ".join(str(product.get(name) or "") for name in ("title", "category", "description"))
+
+
+def numbers(table: pa.Table, name: str) -> Floats:
+    """A column as floats, missing ones as NaN."""
+    values: Floats = table.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+    return values
+
+
+def unit(points: Floats) -> Floats:
+    """Rows scaled to length 1; rows of length 0 stay."""
+    length: Floats = np.linalg.norm(points, axis=1, keepdims=True)
+    return points / np.maximum(length, 1e-12)
+
+
+def write(catalogue: Catalogue, folder: Path) -> None:
+    """Save as `catalogue.json` and arrays."""
+    texts = {name: catalogue.products.column(name).to_pylist() for name in catalogue.products.column_names}
+    beside = {"products": texts, "neighbours": catalogue.neighbours, "shares": catalogue.shares}
+    (folder / "catalogue.json").write_text(json.dumps(beside, ensure_ascii=False))
+    np.save(folder / "catalogue_known.npy", catalogue.known, allow_pickle=False)
+    np.save(folder / "catalogue_points.npy", catalogue.points, allow_pickle=False)
+    text.write(catalogue.space, folder)
+
+
+def read(folder: Path) -> Catalogue:
+    """Load what `write` saved."""
+    beside = json.loads((folder / "catalogue.json").read_text())
+    return Catalogue(
+        products=pa.table({name: pa.array(some, pa.string()) for name, some in beside["products"].items()}),
+        known=np.load(folder / "catalogue_known.npy", allow_pickle=False),
+        points=np.load(folder / "catalogue_points.npy", allow_pickle=False),
+        space=text.read(folder),
+        neighbours=tuple(tuple(some) for some in beside["neighbours"]),
+        shares=tuple(tuple(some) for some in beside["shares"]),
+    )

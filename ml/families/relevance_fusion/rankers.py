@@ -1,0 +1,171 @@
+"""The three rankers: relevance from judgements, engagement and purchase from searches, corrected for position.
+
+Relevance and the two others are chances between 0 and 1 (the grade over 3; engaged or purchased if looked at),
+fitted by the logistic loss. Three ways to correct for position:
+
+- `ips`: each engagement counts 1 / chance that its place is looked at, against all impressions (Joachims et al.
+  2017; Wang et al. 2016), chances below `clip` raised to it, which bounds the variance and biases low places downwards;
+- `lambdarank_unbiased`: pairwise, propensities and ranker learned together (Hu et al. 2019), on pages put together from
+  the counts by place; its scores are then brought to chances by one logistic step;
+- `none`: engaged over shown, for comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from ml.families.relevance_fusion.columns import FEATURES, JUDGED, PLACES
+from ml.families.relevance_fusion.params import RelevanceFusionParams
+from ml.families.relevance_fusion.sheet import Floats, Sheet
+from ml.toolkit import boosting
+
+RELEVANCE, ENGAGEMENT, PURCHASE = "relevance", "engagement", "purchase"
+RANKERS = (RELEVANCE, ENGAGEMENT, PURCHASE)
+TOP_GRADE = 3.0
+_COUNT = {ENGAGEMENT: "engaged", PURCHASE: "purchased"}
+_LAYERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Rows to learn from, with a label between 0 and 1 and a weight each."""
+
+    sheet: Sheet
+    label: Floats
+    weight: Floats
+
+    def take(self, some: NDArray[np.bool_]) -> Labelled:
+        """Some of the rows."""
+        return Labelled(self.sheet.take(some), self.label[some], self.weight[some])
+
+
+def judged(known: Sheet, seed: int) -> Labelled:
+    """The rows with a grade. A pair's rows weigh 1 together; for half of the queries what other judgements say of
+    them is hidden, so that the ranker also learns to do without."""
+    some = known.take(np.isfinite(known.column("grade")))
+    pair = np.char.add(np.char.add(some.texts("query"), "\t"), some.texts("product_id"))
+    _, place, times = np.unique(pair, return_inverse=True, return_counts=True)
+    seen = some.seen.copy()
+    columns = [list(FEATURES).index(name) for name in JUDGED]
+    seen[np.ix_(hashed(some.texts("query"), seed, 2) == 0, columns)] = np.nan
+    return Labelled(Sheet(some.rows, seen), some.column("grade") / TOP_GRADE, 1.0 / times[place])
+
+
+def hashed(names: NDArray[np.str_], seed: int, groups: int) -> NDArray[np.int64]:
+    """A group from 0 to groups - 1 for each name, the same on every machine."""
+    from zlib import crc32
+
+    unique, place = np.unique(names, return_inverse=True)
+    group = np.asarray([crc32(f"{seed}/{name}".encode()) % groups for name in unique], dtype=np.int64)
+    return group[place] if len(unique) else np.zeros(0, dtype=np.int64)
+
+
+def observed(known: Sheet, ranker: str, debias: str) -> Labelled:
+    """The rows that were shown, with the chance that was observed."""
+    some = known.take(known.column("shown") > 0)
+    count = some.column(_COUNT[ranker] if debias == "none" else f"ips_{_COUNT[ranker]}")
+    weight = np.maximum(some.column("shown"), count)
+    return Labelled(some, count / weight, weight)
+
+
+def mixed(known: Sheet, weight: float, params: RelevanceFusionParams) -> Labelled:
+    """Rows of which each draws its label once: relevance with chance `weight`, what was wanted otherwise.
+
+    Stochastic label aggregation (Carmel et al. 2020); a row without the label that it draws is left out. Both labels
+    have the same mean, both kinds of rows the same mean weight.
+    """
+    grade, shown = known.column("grade"), known.column("shown")
+    drawn = np.random.default_rng(params.seed).random(len(grade)) < weight
+    good = _even(judged(known.take(drawn & np.isfinite(grade)), params.seed))
+    sides = [
+        observed(known.take(~drawn & (shown > 0)), ranker, params.debias) for ranker in (PURCHASE, ENGAGEMENT)
+    ]
+    share = params.engagement_share
+    bought, clicked = (_even(side) for side in sides)
+    wanted = Labelled(bought.sheet, (1 - share) * bought.label + share * clicked.label, bought.weight)
+    return Labelled(
+        Sheet(pa.concat_tables([good.sheet.rows, wanted.sheet.rows]), np.vstack([good.sheet.seen, wanted.sheet.seen])),
+        np.concatenate([good.label, wanted.label]), np.concatenate([good.weight, wanted.weight]),
+    )  # fmt: skip
+
+
+def _even(rows: Labelled) -> Labelled:
+    """Labels and weights with a mean of 1."""
+    if not len(rows.label):
+        return rows
+    mean = float(np.average(rows.label, weights=rows.weight)) or 1.0
+    return Labelled(rows.sheet, rows.label / mean, rows.weight / rows.weight.mean())
+
+
+def grow(rows: Labelled, params: RelevanceFusionParams, objective: str = "binary:logistic") -> xgb.Booster:
+    """A booster of the mean label: chances, or any numbers with `reg:squarederror`."""
+    mean = float(np.average(rows.label, weights=rows.weight))
+    recipe = boosting.Recipe(
+        objective=objective, rounds=params.rounds, learning_rate=params.learning_rate, depth=params.depth,
+        minimum_weight=1.0, columns=0.6, seed=params.seed, nthread=params.nthread,
+        options={"base_score": float(np.clip(mean, 1e-4, 1 - 1e-4))},
+    )  # fmt: skip
+    weight = rows.weight / rows.weight.mean()
+    return boosting.grow(
+        recipe, boosting.Table.of(list(FEATURES), rows.sheet.seen, recipe), rows.label, weight
+    )
+
+
+def grow_unbiased(known: Sheet, ranker: str, params: RelevanceFusionParams) -> xgb.Booster:
+    """LambdaMART that learns the bias of places with the ranking (Hu et al. 2019, `lambdarank_unbiased`)."""
+    row, label, page = pages(known, _COUNT[ranker])
+    data = xgb.QuantileDMatrix(
+        known.seen[row], label=label, qid=page, feature_names=list(FEATURES), nthread=params.nthread
+    )
+    booster = xgb.train(
+        {
+            "objective": "rank:ndcg", "lambdarank_unbiased": True, "lambdarank_pair_method": "topk",
+            "lambdarank_num_pair_per_sample": PLACES, "ndcg_exp_gain": False, "tree_method": "hist",
+            "eta": params.learning_rate, "max_depth": params.depth, "colsample_bytree": 0.6, "lambda": 5.0,
+            "seed": params.seed, "nthread": params.nthread, "verbosity": 0,
+        },
+        data, params.rounds,
+    )  # fmt: skip
+    booster.set_attr(scale="margin")
+    return booster
+
+
+def pages(known: Sheet, what: str) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
+    """Lists as they were shown: row, share of impressions with `what`, number of the list; sorted by list and place.
+
+    A list takes, for a query in a period, the products most often shown at each place; the next list the next ones.
+    """
+    group = _groups(known)
+    shown = np.column_stack([np.nan_to_num(known.column(f"shown_{k}")) for k in range(1, PLACES + 1)])
+    count = np.column_stack([np.nan_to_num(known.column(f"{what}_{k}")) for k in range(1, PLACES + 1)])
+    row, place = np.nonzero(shown)
+    order = np.lexsort((row, -shown[row, place], place, group[row]))
+    row, place = row[order], place[order]
+    key = group[row] * PLACES + place
+    first = np.r_[True, key[1:] != key[:-1]]
+    start = np.maximum.accumulate(np.where(first, np.arange(len(key)), 0))
+    layer = np.arange(len(key)) - start
+    kept = layer < _LAYERS
+    row, place, page = row[kept], place[kept], (group[row] * _LAYERS + layer)[kept]
+    sorted_ = np.lexsort((place, page))
+    row, place, page = row[sorted_], place[sorted_], page[sorted_]
+    return row, count[row, place] / shown[row, place], page
+
+
+def _groups(known: Sheet) -> NDArray[np.int64]:
+    day = np.asarray(known.rows.column("day").cast("string").to_pylist(), dtype=str)
+    key = np.char.add(np.char.add(known.texts("query"), "\t" + known.texts("modality")), day)
+    return np.unique(key, return_inverse=True)[1].astype(np.int64)
+
+
+def chances(booster: xgb.Booster, seen: NDArray[np.float32]) -> Floats:
+    """What a booster says of rows; margins become chances, in the same order."""
+    if not len(seen):
+        return np.zeros(0)
+    said = boosting.predict(booster, list(FEATURES), seen)
+    return 1 / (1 + np.exp(-said)) if booster.attr("scale") == "margin" else said

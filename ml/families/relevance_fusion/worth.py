@@ -1,0 +1,101 @@
+"""What stands first is worth: relevance, engagement and purchases at the first place, for any number of rankings at
+once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ml.families.relevance_fusion.cases import Cases, cases_of
+from ml.families.relevance_fusion.catalogue import numbers
+
+Floats = NDArray[np.float64]
+AIMS = ("relevance", "purchase", "engagement")
+_PRIOR = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The rows that one aim is measured on: their place in the table, their cases, what each is worth, weight of
+    cases."""
+
+    rows: NDArray[np.int64]
+    cases: Cases
+    worth: Floats
+    weight: Floats
+
+    def first(self, score: Floats) -> Floats:
+        """Worth of what `score` (over all rows of the table) puts first in each case."""
+        return self.worth[self.cases.best(score[self.rows])]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A sorted table of candidates, the name of each one's case, and a side for each aim that can be measured."""
+
+    table: pa.Table
+    names: NDArray[np.str_]
+    sides: Mapping[str, Side]
+
+    def at_first(self, score: Floats) -> dict[str, float]:
+        """Mean worth of the first place by aim; NaN where it cannot be measured."""
+        return {aim: self.mean(aim, score) for aim in AIMS}
+
+    def mean(self, aim: str, score: Floats) -> float:
+        """Mean worth of what a score puts first."""
+        side = self.sides.get(aim)
+        return float(np.average(side.first(score), weights=side.weight)) if side else float("nan")
+
+    def best(self, aim: str) -> float:
+        """The most that any ranking could reach."""
+        side = self.sides.get(aim)
+        return (
+            float(np.average(side.cases.highest(side.worth), weights=side.weight)) if side else float("nan")
+        )
+
+
+def board(table: pa.Table) -> Board:
+    """From rows in the order of `case_order`: query, product_id, modality, day, grade (null: not judged), exposure,
+    engaged, purchased, searches.
+
+    relevance: the mean grade over 3. engagement, purchase: how often it happened per time the product was looked at,
+    pulled towards the mean by _PRIOR looks; cases count by their searches.
+    """
+    names = case_names(table)
+    grade, exposure = numbers(table, "grade"), np.nan_to_num(numbers(table, "exposure"))
+    sides: dict[str, Side] = {}
+    judged = np.flatnonzero(np.isfinite(grade))
+    if len(judged):
+        cases = cases_of(names[judged])
+        sides["relevance"] = Side(judged, cases, grade[judged] / 3.0, np.ones(cases.number))
+    shown = np.flatnonzero(exposure > 0)
+    for aim, what in (("purchase", "purchased"), ("engagement", "engaged")):
+        count = numbers(table, what)[shown]
+        if count.sum() > 0:
+            cases = cases_of(names[shown])
+            usual = count.sum() / exposure[shown].sum()
+            worth = (count + _PRIOR * usual) / (exposure[shown] + _PRIOR)
+            volume = cases.sums(exposure[shown])
+            sides[aim] = Side(shown, cases, worth, volume)
+    return Board(table, names, sides)
+
+
+def case_order(table: pa.Table) -> NDArray[np.int64]:
+    """Places of the rows when sorted by case (query, modality, day), then product."""
+    keys = [(name, "ascending") for name in ("query", "modality", "day", "product_id")]
+    places: NDArray[np.int64] = pc.sort_indices(table, sort_keys=keys).to_numpy().astype(np.int64)
+    return places
+
+
+def case_names(table: pa.Table) -> NDArray[np.str_]:
+    """query, modality and day of each row as one name."""
+    parts = [
+        np.asarray(table.column(name).cast("string").to_pylist(), dtype=str)
+        for name in ("query", "modality", "day")
+    ]
+    return np.char.add(np.char.add(np.char.add(np.char.add(parts[0], "\t"), parts[1]), "\t"), parts[2])
