@@ -50,7 +50,8 @@ def test_a_new_family_appears(in_process: Callable[..., Any], project_copy: Path
     assert found["starts"]["retrain_copycat"] == tables
     assert found["starts"]["publish_copycat"] == ["bellwether://champions/copycat", *tables]
     assert set(found["tasks"]["retrain_copycat"]) == set(found["tasks"]["retrain_seasonality"])
-    assert found["approve"] == {"retrain_copycat": "AskPerson", "retrain_seasonality": "ApproveTask"}
+    assert found["approve"].pop("retrain_copycat") == "AskPerson"
+    assert set(found["approve"].values()) == {"ApproveTask"}
 
 
 def test_a_table_less_disappears(in_process: Callable[..., Any], project_copy: Path) -> None:
