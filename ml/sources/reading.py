@@ -24,9 +24,17 @@ def files(path: Path, stem: str) -> list[Path]:
 
 
 def register(
-    connection: duckdb.DuckDBPyConnection, name: str, found: Sequence[Path], columns: Sequence[str], told: str
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    found: Sequence[Path],
+    columns: Sequence[str],
+    told: str,
+    order: str = "position",
 ) -> None:
-    """A table `name` of the files' rows with `position`, their order. Raises UsageError naming what is missing."""
+    """A table `name` of the files' rows with their order in the column `order`.
+
+    Raises UsageError naming what is missing.
+    """
     if not found:
         raise UsageError(
             f"nothing to load for {name}",
@@ -42,7 +50,7 @@ def register(
             found=f"no column {', '.join(missing)} among {', '.join(sorted(present))}",
             expected=told,
         )
-    connection.execute(f"CREATE TABLE {name} AS SELECT *, row_number() OVER () AS position FROM ({query})")
+    connection.execute(f"CREATE TABLE {name} AS SELECT *, row_number() OVER () AS {order} FROM ({query})")
 
 
 def contract_table(connection: duckdb.DuckDBPyConnection, table: str, query: str) -> pa.Table:
