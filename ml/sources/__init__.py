@@ -22,6 +22,8 @@ SOURCES: tuple[str, ...] = (
     "clinc150",
     "snips_nlu",
     "camrest676",
+    "esci_sample",
+    "open_bandit",
 )
 """Names for `bellwether load NAME`; each is a module of this package with `load(path)` and `ORIGIN`."""
 

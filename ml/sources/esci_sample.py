@@ -1,18 +1,19 @@
-"""ESCI, the Shopping Queries Data Set: how relevant a product is for a real query (Reddy et al. 2022, arXiv:2206.06588).
+"""ESCI, the Shopping Queries Data Set: how relevant a product is for a real query (Reddy et al. 2022).
 
-Original: https://github.com/amazon-science/esci-data (Apache-2.0), as tables `judgments_titles_500q` (query, product_id,
-product_text, esci_label) and, where there is one, `judgments_150q` (query, product_id, esci_label), Parquet or CSV.
+Original: https://github.com/amazon-science/esci-data (Apache-2.0; arXiv:2206.06588), as tables `judgments_titles_500q`
+(query, product_id, product_text, esci_label) and, where there is one, `judgments_150q` (query, product_id, esci_label),
+Parquet or CSV.
 
 - Grades: E(xact) 3, S(ubstitute) 2, C(omplement) 1, I(rrelevant) 0.
 - The label is what several people agreed on: it stands as the judgement of one annotator, `esci`. Who they were is not
   told, so nothing can be learned of annotators here.
-- A product is what `product_text` (the title's first 200 characters) says. Nothing is known of prices (1 for all, so that
-  ratios say nothing) and categories (`all`).
-- No times are told: queries are laid evenly over 2022, in the order of the MD5 of their text, so that a split by time is
-  a split by query, at random.
+- A product is what `product_text` (the title's first 200 characters) says. Nothing is known of prices (1 for all, so
+  that ratios say nothing) and categories (`all`).
+- No times are told: queries are laid evenly over 2022, in the order of the MD5 of their text, so that a split by time
+  is a split by query, at random.
 
-Dropped, counted: `no such label`, `product without a title` (the second table tells ids alone: its rows are kept where the
-first has the product), `judged before` (the same query and product again).
+Dropped, counted: `no such label`, `product without a title` (the second table tells ids alone: its rows are kept where
+the first has the product), `judged before` (the same query and product again).
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ ORIGIN = "https://github.com/amazon-science/esci-data"
 TITLED, UNTITLED = "judgments_titles_500q", "judgments_150q"
 COLUMNS = ("query", "product_id", "esci_label")
 EXPECTED = (
-    f"{TITLED} (.parquet or .csv) with {', '.join(COLUMNS)}, product_text; {UNTITLED} with {', '.join(COLUMNS)} is read, "
-    f"too, where it is there; original: {ORIGIN}"
+    f"{TITLED} (.parquet or .csv) with {', '.join(COLUMNS)}, product_text; and, if it is there, "
+    f"{UNTITLED} with {', '.join(COLUMNS)}; original: {ORIGIN}"
 )
 
 _JUDGED = """
 CREATE TABLE judged AS
 WITH titles AS (
-    SELECT product_id, arg_min(product_text, place) AS title FROM titled WHERE trim(product_text) <> '' GROUP BY product_id
+    SELECT product_id, arg_min(product_text, place) AS title FROM titled
+    WHERE trim(product_text) <> '' GROUP BY product_id
 ), every AS (
     SELECT query, product_id, esci_label, place, 1 AS part FROM titled
     UNION ALL BY NAME SELECT query, product_id, esci_label, place, 2 AS part FROM untitled
@@ -65,7 +67,9 @@ FROM judged JOIN days USING (query) WHERE dropped IS NULL ORDER BY judged_at, qu
 def load(path: Path) -> Loaded:
     """Contract tables from the file or folder `path`. Raises UsageError if the titled judgements are not there."""
     with database() as connection:
-        register(connection, "titled", _named(path, TITLED), (*COLUMNS, "product_text"), EXPECTED, order="place")
+        register(
+            connection, "titled", _named(path, TITLED), (*COLUMNS, "product_text"), EXPECTED, order="place"
+        )
         if more := _named(path, UNTITLED):
             register(connection, "untitled", more, COLUMNS, EXPECTED, order="place")
         else:

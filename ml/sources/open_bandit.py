@@ -29,7 +29,9 @@ from ml.sources.reading import contract_table, count, database, files, register
 ORIGIN = "https://github.com/st-tech/zr-obp"
 CAMPAIGNS = ("men", "women")
 COLUMNS = ("behavior_policy", "campaign", "timestamp", "item_id", "position", "click", "propensity_score")
-EXPECTED = f"impressions_men and impressions_women (.parquet or .csv) with {', '.join(COLUMNS)}; original: {ORIGIN}"
+EXPECTED = (
+    f"impressions_men and impressions_women (.parquet or .csv) with {', '.join(COLUMNS)}; original: {ORIGIN}"
+)
 
 _IMPRESSIONS = """
 CREATE TABLE impressions AS
@@ -76,7 +78,9 @@ def logged(path: Path) -> pa.Table:
 def _read(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     """Fill the table `impressions`; the number of rows in the files."""
     for campaign in CAMPAIGNS:
-        found = [file for file in files(path, f"impressions_{campaign}") if file.stem.endswith(f"_{campaign}")]
+        found = [
+            file for file in files(path, f"impressions_{campaign}") if file.stem.endswith(f"_{campaign}")
+        ]
         register(connection, campaign, found, COLUMNS, EXPECTED, order="place")
     every = " UNION ALL ".join(_ONE.format(table=campaign) for campaign in CAMPAIGNS)
     connection.execute(_IMPRESSIONS.format(every=every))

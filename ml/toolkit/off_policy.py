@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.toolkit.intervals import Interval, bootstrap_means, per_cluster
+from ml.toolkit.intervals import Interval, bootstrap_means, per_cluster, weighted_mean
 
 Floats = NDArray[np.float64]
 NO_CLIP = float("inf")
@@ -99,21 +99,21 @@ def lost_mass(rounds: Rounds, clip: float) -> float:
 
 def interval(
     contributions: Floats,
+    weight: Floats | None = None,
     cluster: NDArray[np.generic] | None = None,
     draws: int = 2000,
     confidence: float = 0.95,
     seed: int = 7,
 ) -> Interval:
-    """The mean and a percentile interval of its bootstrap; rounds of one cluster (a session) are drawn together.
+    """sum(contributions) / sum(weight) (all 1 where not given), and a percentile interval of its bootstrap.
 
+    Rounds of one cluster (a session) are drawn together. With the contributions of `ips` and their weights this is
+    SNIPS, kept to the range of the rewards in every draw. The interval of `direct` takes the model as given.
     No interval from the rounds alone can know of weights that never came up: read it beside `effective_size`.
     """
-    ones = np.ones_like(contributions)
-    values, number = (
-        (per_cluster(contributions, cluster), per_cluster(ones, cluster))
-        if cluster is not None
-        else (contributions, ones)
-    )
+    over = np.ones_like(contributions) if weight is None else weight
+    parts = (contributions, over)
+    values, number = parts if cluster is None else (per_cluster(part, cluster) for part in parts)
     tail = (1 - confidence) / 2
     low, high = np.quantile(bootstrap_means(values, number, draws, seed), [tail, 1 - tail])
-    return Interval(float(contributions.mean()), float(low), float(high))
+    return Interval(weighted_mean(contributions, over), float(low), float(high))

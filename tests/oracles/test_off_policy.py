@@ -130,10 +130,17 @@ def test_one_tiny_propensity_makes_plain_estimators_explode_and_clipped_ones_not
         assert abs(estimator(spoilt, 50.0).mean() - TRUTH) < 0.15
 
 
+def test_self_normalised_draws_keep_to_the_range_of_rewards() -> None:
+    rounds = played(3, 12)
+    found = interval(ips(rounds), weight=weights(rounds))
+    assert found.point == pytest.approx(snips(rounds).mean())
+    assert 0 <= found.low < found.high <= 1
+
+
 def test_a_cluster_is_drawn_whole() -> None:
     contributions = ips(played(4, 200))
     twice, cluster = np.repeat(contributions, 2), np.repeat(np.arange(200), 2)
-    one, two = interval(contributions), interval(twice, cluster)
+    one, two = interval(contributions), interval(twice, cluster=cluster)
     assert (two.low, two.high) == pytest.approx((one.low, one.high))
 
 

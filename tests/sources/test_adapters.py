@@ -220,6 +220,43 @@ def test_a_table_for_two_worked_on_paper(tmp_path: Path) -> None:
     assert [said["0", i] for i in range(4)] == ["Cheap?", "Which area?", "East", "Here"]
 
 
+def test_judgements_of_queries_worked_on_paper(tmp_path: Path) -> None:
+    (tmp_path / "judgments_titles_500q.csv").write_text(
+        "query,product_id,product_text,esci_label\n"
+        "red mug,B1,Mug in red,E\nred mug,B2,Mug in blue,S\nred mug,B1,Mug in red,I\nplate,B3,Plate,X\nplate,B2, ,C\n"
+    )
+    (tmp_path / "judgments_150q.csv").write_text("query,product_id,esci_label\nplate,B1,I\nplate,B9,E\n")
+    loaded = load("esci_sample", tmp_path)
+    assert loaded.read == 7
+    assert loaded.dropped == {"judged before": 1, "no such label": 1, "product without a title": 1}
+    judged = {(row["query"], row["product_id"]): row for row in loaded.tables["judgements"].to_pylist()}
+    grades = {pair: row["grade"] for pair, row in judged.items()}
+    assert grades == {("red mug", "B1"): 3, ("red mug", "B2"): 2, ("plate", "B2"): 1, ("plate", "B1"): 0}
+    assert len({row["judged_at"] for pair, row in judged.items() if pair[0] == "plate"}) == 1
+    titles = {row["product_id"]: row["title"] for row in loaded.tables["products"].to_pylist()}
+    assert titles == {"B1": "Mug in red", "B2": "Mug in blue"}
+
+
+def test_impressions_worked_on_paper(tmp_path: Path) -> None:
+    head = "behavior_policy,campaign,timestamp,item_id,position,click,propensity_score\n"
+    rows = (
+        "bts,men,2019-11-24 00:00:02+00:00,3,1,0,0.5\nbts,men,2019-11-24 01:00:01+01:00,4,2,1,0.000001\n"
+        "random,men,2019-11-24 00:00:03+00:00,3,3,0,0\n"
+    )
+    (tmp_path / "impressions_men.csv").write_text(head + rows)
+    (tmp_path / "impressions_women.csv").write_text(head)
+    loaded = load("open_bandit", tmp_path)
+    assert (loaded.read, loaded.dropped) == (3, {"impossible propensity": 1})
+    searches = loaded.tables["searches"].to_pylist()
+    assert [(row["search_id"], row["position"], row["engaged"]) for row in searches] == [
+        ("men-bts-1", 2, True),
+        ("men-bts-2", 1, False),
+    ]
+    assert searches[0]["searched_at"] == datetime(2019, 11, 24, 0, 0, 1)
+    assert loaded.tables["products"]["product_id"].to_pylist() == ["men-3", "men-4"]
+    assert source("open_bandit").logged(tmp_path)["propensity"].to_pylist() == [1e-6, 0.5]
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_missing_files_are_named_with_their_origin(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=source(name).ORIGIN.replace("+", r"\+")):

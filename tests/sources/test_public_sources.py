@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from bench.off_policy import POLICIES, estimates, of_policy, rounds_of, target_of
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema, key, references
-from ml.sources import SOURCES, Loaded, load
+from ml.sources import SOURCES, Loaded, load, open_bandit
+from ml.toolkit.off_policy import NO_CLIP, effective_size
 
 PUBLIC_DATA = Path(os.environ.get("BELLWETHER_PUBLIC_DATA", Path(__file__).parents[2] / "../shared/data"))
 MAIN_FILES = {
@@ -25,10 +27,13 @@ MAIN_FILES = {
     "clinc150": ("queries_full.parquet",),
     "snips_nlu": ("train_full.parquet",),
     "camrest676": ("turns.parquet",),
+    "esci_sample": ("judgments_titles_500q.parquet", "judgments_150q.parquet"),
+    "open_bandit": ("impressions_men.parquet", "impressions_women.parquet"),
 }
 ROWS_OF = dict.fromkeys(("uss", "sgd", "clinc150", "snips_nlu", "camrest676"), "turns")
 ROWS_EACH = {"camrest676": 2}  # one exchange is two turns
 DIALOGUES = tuple(ROWS_OF)
+ROWS_OF |= {"esci_sample": "judgements", "open_bandit": "searches"}
 
 pytestmark = pytest.mark.public_data
 
@@ -152,3 +157,44 @@ def test_the_official_parts_follow_each_other_in_time() -> None:
     )
     begun = turns.filter(pc.field("turn_idx") == 0).sort_by("said_at")["dialogue_id"]
     assert pc.starts_with(begun, "dev").to_pylist() == sorted(pc.starts_with(begun, "dev").to_pylist())
+
+
+def test_the_shopping_queries_have_every_grade_and_one_annotator() -> None:
+    judgements = loaded("esci_sample").tables["judgements"]
+    assert sorted(judgements["grade"].unique().to_pylist()) == [0, 1, 2, 3]
+    assert judgements["annotator_id"].unique().to_pylist() == ["esci"]
+    assert loaded("esci_sample").dropped == {"judged before": 92, "product without a title": 5354}
+
+
+def test_impressions_and_their_propensities_belong_together() -> None:
+    searches = loaded("open_bandit").tables["searches"]
+    logged = open_bandit.logged(PUBLIC_DATA / "open_bandit")
+    assert logged["search_id"].equals(searches["search_id"])
+    assert logged["position"].equals(searches["position"])
+    assert pc.equal(logged["click"], 1).equals(searches["engaged"])
+    even = logged.filter((pc.field("behavior_policy") == "random") & (pc.field("campaign") == "men"))
+    assert pc.all(pc.less(pc.abs(pc.subtract(even["propensity"], 1 / 34)), 1e-9)).as_py()
+
+
+@pytest.mark.parametrize("campaign", open_bandit.CAMPAIGNS)
+@pytest.mark.parametrize(("source", "policy"), [POLICIES, POLICIES[::-1]])
+def test_a_logged_policy_is_valued_from_the_other_ones_log(campaign: str, source: str, policy: str) -> None:
+    loaded("open_bandit")
+    log = open_bandit.logged(PUBLIC_DATA / "open_bandit")
+    own = of_policy(log, campaign, policy)
+    truth = pc.mean(own["click"]).as_py()
+    rounds = rounds_of(of_policy(log, campaign, source), target_of(own, policy))
+    for name, found in estimates(rounds, 100.0, draws=400).items():
+        assert found.low <= truth <= found.high, name
+
+
+def test_one_propensity_of_a_millionth_is_worth_two_rounds_and_clipping_mends_it() -> None:
+    loaded("open_bandit")
+    log = open_bandit.logged(PUBLIC_DATA / "open_bandit")
+    source, own = (of_policy(log, "women", policy) for policy in ("bts", "random"))
+    assert pc.min(source["propensity"]).as_py() == 1e-6
+    rounds = rounds_of(source, target_of(own, "random"))
+    assert effective_size(rounds) < 3
+    assert estimates(rounds, NO_CLIP, draws=400)["DR"].point < 0
+    assert effective_size(rounds, 100.0) > 300
+    assert estimates(rounds, 100.0, draws=400)["DR"].low > 0
