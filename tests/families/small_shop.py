@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import ibis
 import numpy as np
 import pyarrow as pa
+from small_dialogues import dialogues
 from small_search import judgements, searches
 
 from ml.contracts import TABLES
@@ -35,6 +36,7 @@ def shop(products: int = 40, days: int = 240, seed: int = 7, every: int = 1) -> 
         "events": _table("events", events),
         "searches": searches(rows, first, days, seed),
         "judgements": judgements(rows, first, seed),
+        **{name: _table(name, some) for name, some in dialogues(END, days, seed=seed).items()},
     }
 
 

@@ -1,0 +1,162 @@
+"""A yes-or-no question about exchanges or goals: a linear reading of the words, then trees over it and the signals.
+
+The words of a context are read by logistic regression on sparse n-grams; its score of dialogues that it did not learn
+from is a feature of the trees, of the neighbours too; the trees' score of unseen dialogues calibrates the answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from ml.families.ground_truth.params import GroundTruthParams
+from ml.toolkit import boosting, linear
+from ml.toolkit.boosting import Recipe
+from ml.toolkit.calibration import Calibration, learn_calibration
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Places = NDArray[np.int64]
+WORDING = "wording"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """m cases of a question: words (m x places), signals (m x names), the dialogue of each.
+
+    `around`: for each offset, the place of the case that is so far on in the dialogue, or -1.
+    """
+
+    words: csr_matrix
+    names: tuple[str, ...]
+    signals: Floats
+    dialogue: Places
+    around: tuple[tuple[int, Places], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What answers one question."""
+
+    names: tuple[str, ...]
+    wording: linear.Linear
+    trees: xgb.Booster
+    calibration: Calibration
+    threshold: float
+    sure: float
+
+    def table(self, asked: Asked) -> Floats:
+        """What the trees look at."""
+        return _table(asked, self.wording.margins(asked.words)[:, 0])
+
+    def answer(self, asked: Asked) -> Floats:
+        """Calibrated probabilities of yes; shape (m,)."""
+        raw = boosting.predict(self.trees, self.names, self.table(asked).astype(np.float32))
+        return self.calibration.of(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A head, and its answers to the labelled cases by heads that had not seen their dialogues."""
+
+    head: Head
+    unseen: Floats
+
+
+def parts(dialogue: Places, count: int, seed: int) -> Places:
+    """The part of each case: whole dialogues together, at random."""
+    drawn = np.random.default_rng(seed).permutation(int(dialogue.max(initial=0)) + 1)
+    return np.asarray(drawn[dialogue] % count, dtype=np.int64)
+
+
+def learn_head(asked: Asked, known: Places, yes: Flags, params: GroundTruthParams) -> Learned:
+    """Learn from the cases at places `known`, of which `yes` says the answer."""
+    part = parts(asked.dialogue, params.folds, params.seed)
+    wording, margins = _wording(asked, known, yes, part, params)
+    names = (*asked.names, *_wording_names(asked))
+    table = _table(asked, margins)[known].astype(np.float32)
+    raw = np.zeros(len(known))
+    for number in range(params.folds):
+        inside = part[known] == number
+        if inside.any() and not inside.all():
+            trees = _grow(names, table[~inside], yes[~inside], params)
+            raw[inside] = boosting.predict(trees, names, table[inside])
+    calibration = learn_calibration(raw, yes)
+    unseen = calibration.of(raw)
+    head = Head(names, wording, _grow(names, table, yes, params), calibration, best_f1(unseen, yes), 1.0)
+    return Learned(head, unseen)
+
+
+def _wording(
+    asked: Asked, known: Places, yes: Flags, part: Places, params: GroundTruthParams
+) -> tuple[linear.Linear, Floats]:
+    """The reading learned from all, and every case's margin by readings that had not seen its dialogue."""
+    margins = np.zeros(len(asked.dialogue))
+    for number in range(params.folds):
+        inside, learned = part == number, part[known] != number
+        if learned.any():
+            made = linear.learn_binary(asked.words[known[learned]], yes[learned], params.seed)
+            margins[inside] = made.margins(asked.words[inside])[:, 0]
+    return linear.learn_binary(asked.words[known], yes, params.seed), margins
+
+
+def _wording_names(asked: Asked) -> Sequence[str]:
+    return [WORDING, *(f"{WORDING}{by:+d}" for by, _ in asked.around)]
+
+
+def _table(asked: Asked, margins: Floats) -> Floats:
+    near = [np.where(places < 0, np.nan, margins[np.maximum(places, 0)]) for _, places in asked.around]
+    return np.column_stack([asked.signals, margins, *near])
+
+
+def _grow(
+    names: Sequence[str], table: NDArray[np.float32], yes: Flags, params: GroundTruthParams
+) -> xgb.Booster:
+    recipe = Recipe(
+        "binary:logistic", params.rounds, params.learning_rate, params.depth, minimum_weight=5.0, seed=params.seed,
+        nthread=params.nthread,
+    )  # fmt: skip
+    return boosting.grow(recipe, boosting.Table.of(names, table, recipe), yes.astype(np.float32))
+
+
+def best_f1(probability: Floats, yes: Flags) -> float:
+    """The threshold with the highest F1 of yes; .5 where nothing is yes."""
+    if not yes.any():
+        return 0.5
+    order = np.argsort(-probability, kind="stable")
+    hits = np.cumsum(yes[order])
+    f1 = 2 * hits / (np.arange(1, len(order) + 1) + yes.sum())
+    last = np.append(np.diff(probability[order]) != 0, True)
+    best = np.flatnonzero(last)[np.argmax(f1[last])]
+    after = probability[order][best + 1] if best + 1 < len(order) else 0.0
+    return float((probability[order][best] + after) / 2)
+
+
+def save(head: Head, folder: Path) -> None:
+    """Write UBJSON, JSON and arrays."""
+    linear.write(head.wording, folder / "wording")
+    boosting.write(head.trees, folder / "trees")
+    rest = {"names": head.names, "calibration": asdict(head.calibration), "threshold": head.threshold,
+            "sure": head.sure if np.isfinite(head.sure) else None}  # fmt: skip
+    (folder / "head.json").write_text(json.dumps(rest))
+
+
+def load(folder: Path) -> Head:
+    """Read what `save` wrote."""
+    rest = json.loads((folder / "head.json").read_text())
+    calibration = Calibration(*(tuple(rest["calibration"][name]) for name in ("scores", "probabilities")))
+    sure = float("inf") if rest["sure"] is None else rest["sure"]
+    return Head(
+        tuple(rest["names"]), linear.read(folder / "wording"), boosting.read(folder / "trees"), calibration,
+        rest["threshold"], sure,
+    )  # fmt: skip

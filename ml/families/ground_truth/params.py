@@ -1,0 +1,46 @@
+"""What may be set for ground truth in `params.yaml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ml.families.record import FamilyParams
+
+
+class GroundTruthParams(FamilyParams):
+    """What may be set in `params.yaml`; an unknown key is an error that names the nearest known one."""
+
+    windows: int = Field(3, ge=3, description="windows of the backtest")
+    holdout_share: float = Field(0.15, gt=0, le=0.3, description="share of the dialogues in each window")
+    max_exchanges: int = Field(
+        40_000, ge=50, description="labelled user turns of each kind that are learned from"
+    )
+    word_bits: int = Field(
+        17, ge=8, le=22, description="words and pairs of words are hashed into 2^this places"
+    )
+    folds: int = Field(
+        4, ge=2, description="parts in which scores of unseen dialogues are made for calibration"
+    )
+    rounds: int = Field(250, ge=1)
+    depth: int = Field(5, ge=1)
+    learning_rate: float = Field(0.05, gt=0)
+    components: int = Field(24, ge=0, description="directions that the default encoder keeps of a text")
+    encoder: str = Field(
+        "", description="folder of a sentence-transformers model; empty: TF-IDF and SVD, no download"
+    )
+    coherence: bool = Field(
+        True, description="learn first, from answers swapped between dialogues, which answers fit"
+    )
+    consensus: Literal["majority", "dawid_skene"] = "majority"
+    unsupported_intent: str = Field(
+        "oos", description="the intent label that means: none of those that are known"
+    )
+    refused_share: float = Field(
+        0.008, ge=0, lt=0.5, description="share of requests understood rightly that may be called unsupported"
+    )
+    single_annotator: float = Field(
+        0.9, gt=0.5, lt=1, description="precision taken for one person where no turn has two annotators"
+    )
+    queue: int = Field(500, ge=1, description="turns that people are asked about")

@@ -1,0 +1,203 @@
+"""What customers' systems read: labels with confidence where they are sure, and what people should be asked next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import ibis
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml.families.ground_truth import reading
+from ml.families.ground_truth.columns import KINDS
+from ml.families.ground_truth.design import exchange_cases
+from ml.families.ground_truth.exchanges import Exchanges, read_exchanges
+from ml.families.ground_truth.explaining import contributions, words
+from ml.families.ground_truth.judge import NAME, SURE
+from ml.families.ground_truth.model import BOUNDARY, DISSATISFIED, FAILURE, Model
+from ml.families.ground_truth.params import GroundTruthParams
+from ml.families.ground_truth.scoring import predictions
+from ml.families.ground_truth.votes import consensus, votes_of
+from ml.families.record import Tables
+
+LABELS = pa.schema(
+    [
+        ("dialogue_id", pa.string()), ("turn_idx", pa.int64()), ("kind", pa.string()), ("label", pa.string()),
+        ("confidence", pa.float64()), ("source", pa.string()), ("reason", pa.string()),
+    ]
+)  # fmt: skip
+QUEUE = pa.schema(
+    [
+        ("rank", pa.int64()), ("dialogue_id", pa.string()), ("turn_idx", pa.int64()), ("kind", pa.string()),
+        ("label", pa.string()), ("confidence", pa.float64()), ("information", pa.float64()), ("text", pa.string()),
+        ("answer", pa.string()), ("reason", pa.string()),
+    ]
+)  # fmt: skip
+HEAD_OF = {"goal_boundary": BOUNDARY, "goal_success": FAILURE, "satisfaction": DISSATISFIED}
+_REASONS = 3
+MOST = 2_000
+PER_DIALOGUE = 3
+
+
+def publications(
+    model: Model, matrix: ibis.Table, tables: Tables, as_of: date, params: GroundTruthParams
+) -> Mapping[str, pa.Table]:
+    """`labels`: what people agree on, and the model's labels where it is as sure as a person is right.
+
+    `annotation_queue`: the labels that it is not sure of, the most informative first.
+    """
+    exchanges = read_exchanges(matrix)
+    made = predictions(model, exchanges)
+    found = [_labels(model, exchanges, made, kind) for kind in KINDS if _knows(model, kind)]
+    asked = [_asked(exchanges, made, kind) for kind in KINDS if _knows(model, kind)]
+    labels = pa.concat_tables(found) if found else LABELS.empty_table()
+    ordered = [(name, "ascending") for name in ("dialogue_id", "turn_idx", "kind")]
+    return {"labels": labels.sort_by(ordered), "annotation_queue": _queue(asked, params.queue)}
+
+
+def _knows(model: Model, kind: str) -> bool:
+    return model.intents is not None if kind == "intent" else HEAD_OF[kind] in model.heads
+
+
+def _said(made: pa.Table, kind: str) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+    """The model's label of every exchange, and how sure it is."""
+    if kind == "intent":
+        return np.asarray(made.column("intent").to_pylist(), dtype=str), made.column(
+            "intent_confidence"
+        ).to_numpy()
+    decided, chance = {"goal_boundary": ("begins", "boundary"), "goal_success": ("succeeded", "success"),
+                       "satisfaction": ("defective", "defect")}[kind]  # fmt: skip
+    yes = made.column(decided).to_numpy(zero_copy_only=False).astype(bool)
+    probability = made.column(chance).to_numpy()
+    return np.where(yes, "yes", "no"), np.where(yes, probability, 1 - probability)
+
+
+def _places(exchanges: Exchanges, made: pa.Table, kind: str) -> NDArray[np.bool_]:
+    """Where a label of the kind belongs: success on the last exchange of a goal, everything else on all."""
+    if kind != "goal_success":
+        return np.ones(len(exchanges), dtype=bool)
+    begins = made.column("begins").to_numpy(zero_copy_only=False).astype(bool)
+    after = exchanges.step(1)
+    last: NDArray[np.bool_] = (after < 0) | begins[np.maximum(after, 0)]
+    return last
+
+
+def _labels(model: Model, exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
+    agreed = consensus(votes_of(exchanges.rows, kind), kind)
+    labels, confidence = _said(made, kind)
+    sure = made.column(SURE[kind]).to_numpy(zero_copy_only=False).astype(bool) & _places(
+        exchanges, made, kind
+    )
+    human = (
+        np.where(agreed.labels == "dissatisfied", "yes", "no") if kind == "satisfaction" else agreed.labels
+    )
+    kept = np.flatnonzero(agreed.known | sure)
+    by_people = agreed.known[kept]
+    rows = exchanges.rows.take(pa.array(kept))
+    return pa.table(
+        {
+            "dialogue_id": rows.column("dialogue_id"),
+            "turn_idx": rows.column("last_idx" if kind == "goal_success" else "turn_idx"),
+            "kind": [NAME[kind]] * len(kept),
+            "label": np.where(by_people, human[kept], labels[kept]).tolist(),
+            "confidence": np.where(by_people, agreed.agreement[kept], confidence[kept]),
+            "source": np.where(by_people, "people", "model").tolist(),
+            "reason": _reasons_of_labels(model, exchanges, kind, kept, labels, by_people),
+        }
+    ).cast(LABELS)
+
+
+def _reasons_of_labels(
+    model: Model, exchanges: Exchanges, kind: str, kept: NDArray[np.int64], labels: NDArray[np.str_],
+    by_people: NDArray[np.bool_],
+) -> list[str]:  # fmt: skip
+    """People's own are theirs; of the model's, the trees' reasons for what is out of the ordinary (the first MOST)."""
+    out = ["people said so" if human else "" for human in by_people]
+    unusual = labels[kept] == ("no" if kind == "goal_success" else "yes")
+    told = np.flatnonzero(~by_people & unusual)[:MOST] if kind != "intent" else np.zeros(0, dtype=np.int64)
+    for place, reason in zip(told.tolist(), reasons(model, exchanges, kind, kept[told]), strict=True):
+        out[place] = reason
+    return out
+
+
+def reasons(model: Model, exchanges: Exchanges, kind: str, places: NDArray[np.int64]) -> list[str]:
+    """The strongest contributions to a label of these exchanges, in words."""
+    if kind in ("intent", "goal_success") or not len(places):
+        return [_PLAIN[kind] for _ in places] if kind in _PLAIN else ["" for _ in places]
+    wanted = np.zeros(exchanges.dialogue.max(initial=-1) + 1, dtype=bool)
+    wanted[exchanges.dialogue[places]] = True
+    some = exchanges.of_dialogues(wanted)
+    within = np.cumsum(wanted[exchanges.dialogue]) - 1
+    read = reading.read(model.reader, some)
+    cases = exchange_cases(read, model.coherence.score(read) if model.coherence else None)
+    head = model.heads[HEAD_OF[kind]]
+    made, values = contributions(head, cases, within[places])
+    return [_in_words(head.names, row, seen) for row, seen in zip(made, values, strict=True)]
+
+
+_PLAIN = {"intent": "by the wording", "goal_success": "by how the goal went and ended"}
+
+
+def _in_words(names: tuple[str, ...], contribution: NDArray[np.float64], values: NDArray[np.float64]) -> str:
+    strongest = [
+        place for place in np.argsort(-np.abs(contribution), kind="stable") if not np.isnan(values[place])
+    ]
+    told = [
+        f"{words(names[place])} ({'for' if contribution[place] > 0 else 'against'})" for place in strongest
+    ]
+    return "; ".join(list(dict.fromkeys(told))[:_REASONS])
+
+
+def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
+    """Labels that nobody gave and the model is not sure of, with the bits that an answer is expected to bring."""
+    agreed = consensus(votes_of(exchanges.rows, kind), kind)
+    labels, confidence = _said(made, kind)
+    sure = made.column(SURE[kind]).to_numpy(zero_copy_only=False).astype(bool)
+    first = exchanges.step(-1) < 0
+    asked = ~agreed.known & ~sure & _places(exchanges, made, kind) & ~(first & (kind == "goal_boundary"))
+    kept = np.flatnonzero(asked)
+    rows = exchanges.rows.take(pa.array(kept))
+    pairs = zip(labels[kept].tolist(), confidence[kept].tolist(), strict=True)
+    told = [f"the model says {label} and is {sure:.0%} sure" for label, sure in pairs]
+    return pa.table(
+        {
+            "rank": np.zeros(len(kept), dtype=np.int64),
+            "dialogue_id": rows.column("dialogue_id"),
+            "turn_idx": rows.column("last_idx" if kind == "goal_success" else "turn_idx"),
+            "kind": [kind] * len(kept), "label": labels[kept].tolist(), "confidence": confidence[kept],
+            "information": entropy(confidence[kept]), "text": rows.column("text"), "answer": rows.column("answer"),
+"reason": told,
+        }
+    ).cast(QUEUE)  # fmt: skip
+
+
+def entropy(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bits of a yes-or-no of this probability: what its answer is expected to tell (Shannon 1948)."""
+    inside = np.clip(probability, 1e-12, 1 - 1e-12)
+    return np.asarray(-inside * np.log2(inside) - (1 - inside) * np.log2(1 - inside), dtype=np.float64)
+
+
+def _queue(asked: list[pa.Table], most: int) -> pa.Table:
+    """The most informative first, at most PER_DIALOGUE of one dialogue: its turns tell much the same."""
+    if not asked:
+        return QUEUE.empty_table()
+    rows = pa.concat_tables(asked).sort_by(
+        [
+            ("information", "descending"),
+            ("dialogue_id", "ascending"),
+            ("turn_idx", "ascending"),
+            ("kind", "ascending"),
+        ]
+    )
+    seen: dict[str, int] = {}
+    kept: list[int] = []
+    for place, dialogue in enumerate(rows.column("dialogue_id").to_pylist()):
+        seen[dialogue] = seen.get(dialogue, 0) + 1
+        if seen[dialogue] <= PER_DIALOGUE:
+            kept.append(place)
+        if len(kept) == most:
+            break
+    chosen = rows.take(pa.array(kept, pa.int64()))
+    return chosen.set_column(0, "rank", pa.array(np.arange(1, len(kept) + 1)))

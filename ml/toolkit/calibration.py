@@ -1,0 +1,73 @@
+"""Confidence that means what it says: isotonic maps, expected calibration error, thresholds at a precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A monotone, piecewise linear map from scores to probabilities; `scores` ascend."""
+
+    scores: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    def of(self, scores: Floats) -> Floats:
+        """Probabilities of scores; beyond the ends, the ends' own."""
+        return np.interp(scores, self.scores, self.probabilities)
+
+
+def learn_calibration(scores: Floats, happened: Flags, least: int = 40) -> Calibration:
+    """Isotonic regression (Zadrozny & Elkan 2002) on the means of `least` or more neighbours, so that no end is 0 or 1.
+
+    `scores` must be of cases that the model did not learn from. Each end is shrunk as if one more case of either kind
+    had been there (Laplace). Without cases: the score itself, held within [0, 1].
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    if not len(scores):
+        return Calibration((0.0, 1.0), (0.0, 1.0))
+    order = np.argsort(scores, kind="stable")
+    groups = np.array_split(order, max(1, min(200, len(order) // least)))
+    centre = np.array([scores[group].mean() for group in groups])
+    share = np.array([(happened[group].sum() + 0.5) / (len(group) + 1) for group in groups])
+    sizes = np.array([len(group) for group in groups], dtype=np.float64)
+    made = isotonic_regression(share, sample_weight=sizes, y_min=0, y_max=1)
+    kept, first = np.unique(centre, return_index=True)
+    return Calibration(tuple(kept.tolist()), tuple(made[first].tolist()))
+
+
+def expected_calibration_error(probability: Floats, happened: Flags, bins: int = 10) -> float:
+    """Mean distance between stated and found frequency over `bins` bins of equal width (Naeini et al. 2015)."""
+    if not len(probability):
+        return float("nan")
+    place = np.minimum((probability * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    gap = np.bincount(place, probability, minlength=bins) - np.bincount(place, happened, minlength=bins)
+    return float(np.abs(gap).sum() / count.sum())
+
+
+def threshold_at(precision: float, confidence: Floats, right: Flags) -> float:
+    """The lowest confidence such that labels at or above it are right at least as often as `precision`; inf if none is.
+
+    Labels of equal confidence are taken together.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sorted_confidence = confidence[order]
+    reached = np.cumsum(right[order]) / np.arange(1, len(order) + 1) >= precision
+    last_of_ties = np.append(sorted_confidence[1:] != sorted_confidence[:-1], True)[: len(order)]
+    good = np.flatnonzero(reached & last_of_ties)
+    return float(sorted_confidence[good[-1]]) if len(good) else float("inf")
+
+
+def coverage_at(precision: float, confidence: Floats, right: Flags) -> float:
+    """The largest share of cases, most confident first, that are right at least as often as `precision`."""
+    if not len(confidence):
+        return float("nan")
+    return float(np.mean(confidence >= threshold_at(precision, confidence, right)))

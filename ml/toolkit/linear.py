@@ -1,0 +1,84 @@
+"""Linear models on sparse rows: learned by LIBLINEAR, kept as arrays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Weights (classes x kept columns) of the columns that were seen, and a constant for each class.
+
+    Of two classes there is one row of weights: for the second.
+    """
+
+    classes: tuple[str, ...]
+    columns: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    constant: NDArray[np.float32]
+
+    def margins(self, rows: csr_matrix) -> Floats:
+        """Rows x classes (x 1 of two classes): how far on the class's side of its plane."""
+        made = rows[:, self.columns] @ self.weights.T.astype(np.float64)
+        return np.asarray(made + self.constant, dtype=np.float64)
+
+
+def learn_binary(rows: csr_matrix, yes: NDArray[np.bool_], seed: int, penalty: float = 1.0) -> Linear:
+    """Logistic regression with an L2 penalty; `penalty` is LIBLINEAR's C. With one class alone: a constant."""
+    from sklearn.linear_model import LogisticRegression
+
+    if yes.all() or not yes.any():
+        return _constant(4.0 if yes.any() else -4.0)
+    made = LogisticRegression(C=penalty, solver="liblinear", random_state=seed, tol=1e-3).fit(rows, yes)
+    return _kept(("no", "yes"), made)
+
+
+def learn_classes(rows: csr_matrix, labels: NDArray[np.str_], seed: int, penalty: float = 1.0) -> Linear:
+    """One support vector machine for each class against the rest (squared hinge loss, L2); one class: a constant."""
+    from sklearn.svm import LinearSVC
+
+    if len(classes := np.unique(labels)) == 1:
+        return Linear(tuple(classes.tolist()), *_nothing(1.0))
+    made = LinearSVC(C=penalty, random_state=seed, tol=1e-3).fit(rows, labels)
+    return _kept(tuple(str(label) for label in made.classes_), made)
+
+
+def _constant(value: float) -> Linear:
+    return Linear(("no", "yes"), *_nothing(value))
+
+
+def _nothing(value: float) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    return np.zeros(0, np.int32), np.zeros((1, 0), np.float32), np.full(1, value, np.float32)
+
+
+def _kept(classes: tuple[str, ...], made: Any) -> Linear:
+    columns = np.flatnonzero(np.abs(made.coef_).max(axis=0) > 1e-6).astype(np.int32)
+    return Linear(
+        classes, columns, made.coef_[:, columns].astype(np.float32), made.intercept_.astype(np.float32)
+    )
+
+
+def write(model: Linear, folder: Path) -> None:
+    """Save as `classes.json` and three arrays in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "classes.json").write_text(json.dumps(list(model.classes)))
+    for name in ("columns", "weights", "constant"):
+        np.save(folder / f"{name}.npy", getattr(model, name), allow_pickle=False)
+
+
+def read(folder: Path) -> Linear:
+    """Load what `write` saved."""
+    classes = tuple(json.loads((folder / "classes.json").read_text()))
+    return Linear(classes, *(np.load(folder / f"{name}.npy", allow_pickle=False)
+                             for name in ("columns", "weights", "constant")))  # fmt: skip
