@@ -24,6 +24,8 @@ SOURCES: tuple[str, ...] = (
     "camrest676",
     "esci_sample",
     "open_bandit",
+    "social_cascades",
+    "retweets_auspol",
 )
 """Names for `bellwether load NAME`; each is a module of this package with `load(path)` and `ORIGIN`."""
 

@@ -34,10 +34,34 @@ def shop(products: int = 40, days: int = 240, seed: int = 7, every: int = 1) -> 
         "order_lines": _table("order_lines", lines),
         "promotions": _table("promotions", _promotions(products, first, days)),
         "events": _table("events", events),
+        **attention(products, first, days, seed),
         "searches": searches(rows, first, days, seed),
         "judgements": judgements(rows, first, seed),
         **{name: _table(name, some) for name, some in dialogues(END, days, seed=seed).items()},
     }
+
+
+def attention(products: int, first: date, days: int, seed: int, count: int = 90) -> dict[str, pa.Table]:
+    """Posts in `count` small cascades of reshares by sixty creators, of whom every fourth starts large ones."""
+    random = np.random.default_rng(seed + 1)
+    posts: list[dict[str, object]] = []
+    for number in range(count):
+        start = datetime.combine(first, datetime.min.time()) + timedelta(hours=days * 24 * number / count)
+        author = int(random.integers(0, 60))
+        size = int(random.integers(12, 40)) if author % 4 == 0 else int(random.integers(1, 14))
+        moments = np.sort(random.exponential(20, size - 1))
+        for place, hours in enumerate([0.0, *moments.tolist()]):
+            parent = f"c{number}-{int(random.integers(0, place)):03d}" if place else None
+            posts.append(
+                {
+                    "post_id": f"c{number}-{place:03d}", "posted_at": start + timedelta(seconds=int(hours * 3600)),
+                    "product_id": f"p{number % products:03d}", "parent_post_id": parent, "platform": "photos",
+                    "creator_id": f"k{author if not place else int(random.integers(0, 60)):02d}",
+                }
+            )  # fmt: skip
+    known = [row for row in posts if row["posted_at"] < datetime.combine(END, datetime.min.time())]  # type: ignore[operator]
+    creators = [{"creator_id": f"k{number:02d}", "followers": 10 ** (number % 6)} for number in range(60)]
+    return {"posts": _table("posts", known), "creators": _table("creators", creators)}
 
 
 def opened(tables: Mapping[str, pa.Table]) -> dict[str, ibis.Table]:

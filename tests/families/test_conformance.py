@@ -28,6 +28,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "training_days": 100,
         "nthread": 1,
     },
+    "viral": {"rounds": 12, "nthread": 1, "max_rows": 1000},
     "relevance_fusion": {"rounds": 20, "text_components": 4, "mixes": (0.5,), "nthread": 1},
     "ground_truth": {"rounds": 20, "word_bits": 12, "folds": 3, "components": 4, "nthread": 1},
 }

@@ -29,10 +29,14 @@ MAIN_FILES = {
     "camrest676": ("turns.parquet",),
     "esci_sample": ("judgments_titles_500q.parquet", "judgments_150q.parquet"),
     "open_bandit": ("impressions_men.parquet", "impressions_women.parquet"),
+    "social_cascades": ("twitter.parquet",),
+    "retweets_auspol": ("events.parquet",),
 }
-ROWS_OF = dict.fromkeys(("uss", "sgd", "clinc150", "snips_nlu", "camrest676"), "turns")
+DIALOGUES = ("uss", "sgd", "clinc150", "snips_nlu", "camrest676")
+CASCADES = ("social_cascades", "retweets_auspol")
+ROWS_OF = dict.fromkeys(DIALOGUES, "turns") | dict.fromkeys(CASCADES, "posts")
+GIVEN = {"social_cascades": "twitter.parquet"}  # one of its files
 ROWS_EACH = {"camrest676": 2}  # one exchange is two turns
-DIALOGUES = tuple(ROWS_OF)
 ROWS_OF |= {"esci_sample": "judgements", "open_bandit": "searches"}
 
 pytestmark = pytest.mark.public_data
@@ -42,7 +46,7 @@ pytestmark = pytest.mark.public_data
 def loaded(name: str) -> Loaded:
     if not (PUBLIC_DATA / name).is_dir():
         pytest.skip(f"no {name} in {PUBLIC_DATA}: set BELLWETHER_PUBLIC_DATA")
-    return load(name, PUBLIC_DATA / name)
+    return load(name, PUBLIC_DATA / name / GIVEN.get(name, ""))
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -198,3 +202,15 @@ def test_one_propensity_of_a_millionth_is_worth_two_rounds_and_clipping_mends_it
     assert estimates(rounds, NO_CLIP, draws=400)["DR"].point < 0
     assert effective_size(rounds, 100.0) > 300
     assert estimates(rounds, 100.0, draws=400)["DR"].low > 0
+
+
+@pytest.mark.parametrize(
+    ("set_of", "first", "last"),
+    [("twitter", 2010, 2010), ("memetracker", 2008, 2009), ("douban", 2008, 2011)],
+)
+def test_each_set_of_cascades_has_its_own_unit_of_time(set_of: str, first: int, last: int) -> None:
+    file = PUBLIC_DATA / "social_cascades" / f"{set_of}.parquet"
+    if not file.exists():
+        pytest.skip(f"no {file.name} in {file.parent}: set BELLWETHER_PUBLIC_DATA")
+    posted = load("social_cascades", file).tables["posts"]["posted_at"]
+    assert (pc.min(posted).as_py().year, pc.max(posted).as_py().year) == (first, last)
