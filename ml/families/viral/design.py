@@ -16,6 +16,7 @@ from ml.families.viral.params import ViralParams
 
 Floats = NDArray[np.float64]
 _SHARES = 1_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
 PREDICTIONS = pa.schema(
     [
         ("cascade_id", pa.string()), ("point", pa.string()), ("doubles", pa.float64()), ("log2_size", pa.float64()),
@@ -29,7 +30,8 @@ class Past:
     """n observations whose outcome is known: features (n x columns), and what came of them.
 
     doubled: 0 or 1; growth: log2 of final size over posts seen; lead: log(1 + hours until the peak), NaN where the
-    cascade had none, or it is not known.
+    cascade had none, or it is not known. exposure: log(1 + hours since the observation): what came of an hour is less
+    than what comes of a month, so the models are told, and asked about a time that is long for the past they know.
     """
 
     rows: pa.Table
@@ -37,6 +39,7 @@ class Past:
     doubled: Floats
     growth: Floats
     lead: Floats
+    exposure: Floats
 
 
 def past(matrix: ibis.Table, as_of: date, params: ViralParams) -> Past:
@@ -48,10 +51,12 @@ def past(matrix: ibis.Table, as_of: date, params: ViralParams) -> Past:
         known = known.filter(known.cascade_id.hash().abs() % _SHARES < share)
     rows = known.order_by(*KEY).to_pyarrow()
     posts, size = numbers(rows, "posts"), numbers(rows, "size")
-    ahead = (moments(rows, "peak_at") - moments(rows, "observed_at")) / 3.6e9
+    observed = moments(rows, "observed_at")
+    ahead = (moments(rows, "peak_at") - observed) / 3.6e9
+    exposed = (as_of.toordinal() - _EPOCH) * 24 - observed / 3.6e9
     return Past(
         rows, features_of(rows), (size >= 2 * posts).astype(np.float64),
-        np.log2(np.maximum(size, posts) / posts), np.log1p(np.maximum(ahead, 0)),
+        np.log2(np.maximum(size, posts) / posts), np.log1p(np.maximum(ahead, 0)), np.log1p(np.maximum(exposed, 0)),
     )  # fmt: skip
 
 

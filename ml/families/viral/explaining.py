@@ -23,8 +23,8 @@ def explain(model: Model, matrix: ibis.Table, as_of: date, params: ViralParams) 
     rows = waiting(matrix)
     known = features_of(rows)
     parts = contributions(model, "doubles", known)
-    largest = np.argsort(-np.abs(parts[:, :-1]), axis=1, kind="stable")[:, :SHOWN]
-    shown = np.take_along_axis(parts[:, :-1], largest, axis=1)
+    largest = np.argsort(-np.abs(parts[:, : len(FEATURES)]), axis=1, kind="stable")[:, :SHOWN]
+    shown = np.take_along_axis(parts[:, : len(FEATURES)], largest, axis=1)
     values = np.take_along_axis(known.astype(np.float64), largest, axis=1)
     rest = parts.sum(axis=1) - shown.sum(axis=1)
     names = np.append(FEATURES, "others")

@@ -1,7 +1,10 @@
 """The model: boosted trees and a linear model side by side, for doubling, growth and lead time; its files.
 
 Trees find who matters; the linear model keeps its head where there are a few hundred cascades, or where the days to
-come are unlike those learned from. Each half counts the same, in log-odds or in powers of two.
+come are unlike those learned from. They are averaged, in log-odds or in powers of two.
+
+Cascades that were seen shortly before the day of fitting have had no time to grow. Both models are told how long each
+had (`exposure`), and are asked about an exposure that three quarters of the past did not reach.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import ibis
 import numpy as np
@@ -17,6 +21,7 @@ import pyarrow as pa
 import xgboost as xgb
 from numpy.typing import NDArray
 
+from ml.errors import DataRejected
 from ml.families.viral.columns import FEATURES
 from ml.families.viral.design import Floats, Past, features_of, past, predictions, waiting
 from ml.families.viral.params import ViralParams
@@ -24,42 +29,49 @@ from ml.toolkit import boosting
 from ml.toolkit.standardised import Linear, logistic, ridge
 
 TASKS = {"doubles": "binary:logistic", "growth": "reg:squarederror", "lead": "reg:squarederror"}
+COLUMNS = (*FEATURES, "exposure")
 _FEWEST_ROWS = 20
+_ASKED = 0.75
+_SHARE = 0.2
 _STRENGTH = {"doubles": 50.0, "growth": 200.0, "lead": 200.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A booster and a linear model for each of TASKS."""
+    """A booster and a linear model for each of TASKS; the exposure that is asked about."""
 
     boosters: dict[str, xgb.Booster]
     linears: dict[str, Linear]
+    exposure: float
 
 
 def fit(matrix: ibis.Table, as_of: date, params: ViralParams) -> Model:
     """Learn from observations before `as_of`, and from what had come of them by then.
 
-    Raises ValueError where there are none.
+    Raises DataRejected where there are none.
     """
     known = past(matrix, as_of, params)
     if not len(known.rows):
-        raise ValueError(
-            f"no cascade had {params.fewest} posts before {as_of}; the family needs some to learn from"
+        raise DataRejected(
+            f"table posts: no cascade reached {params.fewest} posts before {as_of}, so there is nothing to learn from",
+            found="0 cascades",
+            expected=f"posts that reshare others (parent_post_id), {params.fewest} or more to a first post",
+            next_step="load an older part of posts, or lower families.viral.params.fewest in params.yaml",
         )
     labels = {"doubles": known.doubled, "growth": known.growth, "lead": known.lead}
     made = {task: _halves(task, known, label, params) for task, label in labels.items()}
-    return Model(
-        {task: trees for task, (trees, _) in made.items()}, {task: line for task, (_, line) in made.items()}
-    )
+    boosters = {task: trees for task, (trees, _) in made.items()}
+    linears = {task: line for task, (_, line) in made.items()}
+    return Model(boosters, linears, float(np.quantile(known.exposure, _ASKED)))
 
 
 def _halves(task: str, known: Past, label: Floats, params: ViralParams) -> tuple[xgb.Booster, Linear]:
     some = np.isfinite(label)
     if some.sum() < _FEWEST_ROWS:  # too few peaks are known: everything peaks now
         some, label = np.ones(len(label), dtype=bool), np.nan_to_num(label)
-    rows, target = known.features[some], label[some]
+    rows, target = _exposed(known.features[some], known.exposure[some]), label[some]
     recipe = _recipe(task, float(target.mean()), params)
-    trees = boosting.grow(recipe, boosting.Table.of(FEATURES, rows, recipe), target)
+    trees = boosting.grow(recipe, boosting.Table.of(COLUMNS, rows, recipe), target)
     line = (logistic if task == "doubles" else ridge)(rows, target, _STRENGTH[task])
     return trees, line
 
@@ -72,17 +84,26 @@ def _recipe(task: str, mean: float, params: ViralParams) -> boosting.Recipe:
     )  # fmt: skip
 
 
+def _exposed(rows: NDArray[np.float32], exposure: Any) -> NDArray[np.float32]:
+    column = np.broadcast_to(np.asarray(exposure, dtype=np.float32), len(rows))
+    return np.column_stack([rows, column])
+
+
 def raw(model: Model, task: str, rows: NDArray[np.float32]) -> Floats:
-    """The mean of both halves: log-odds of doubling, or the value itself."""
-    trees = boosting.predict(model.boosters[task], FEATURES, rows)
+    """The average of both: log-odds of doubling, or the value itself."""
+    asked = _exposed(rows, model.exposure)
+    trees = boosting.predict(model.boosters[task], COLUMNS, asked)
     trees = np.log(trees / (1 - trees)) if task == "doubles" else trees
-    return np.asarray((trees + model.linears[task].raw(rows)) / 2, dtype=np.float64)
+    return np.asarray((1 - _SHARE) * trees + _SHARE * model.linears[task].raw(asked), dtype=np.float64)
 
 
 def contributions(model: Model, task: str, rows: NDArray[np.float32]) -> Floats:
-    """n x (features + 1): what each feature adds to `raw`; the last column is the start."""
-    trees = boosting.contributions(model.boosters[task], FEATURES, rows)
-    return np.asarray((trees + model.linears[task].contributions(rows)) / 2, dtype=np.float64)
+    """n x (features + 2): what each feature adds to `raw`; the last columns are the exposure and the start."""
+    asked = _exposed(rows, model.exposure)
+    trees = boosting.contributions(model.boosters[task], COLUMNS, asked)
+    return np.asarray(
+        (1 - _SHARE) * trees + _SHARE * model.linears[task].contributions(asked), dtype=np.float64
+    )
 
 
 def score(model: Model, matrix: ibis.Table, as_of: date) -> pa.Table:
@@ -99,13 +120,12 @@ def save(model: Model, folder: Path) -> None:
     for task, booster in model.boosters.items():
         boosting.write(booster, folder / task)
     plain = {task: line.plain() for task, line in model.linears.items()}
-    (folder / "linear.json").write_text(json.dumps(plain, indent=1, sort_keys=True))
+    rest = {"linears": plain, "exposure": model.exposure}
+    (folder / "model.json").write_text(json.dumps(rest, indent=1, sort_keys=True))
 
 
 def load(folder: Path) -> Model:
     """Read what `save` wrote."""
-    plain = json.loads((folder / "linear.json").read_text())
-    return Model(
-        {task: boosting.read(folder / task) for task in TASKS},
-        {task: Linear.of(plain[task]) for task in TASKS},
-    )
+    rest = json.loads((folder / "model.json").read_text())
+    boosters = {task: boosting.read(folder / task) for task in TASKS}
+    return Model(boosters, {task: Linear.of(rest["linears"][task]) for task in TASKS}, rest["exposure"])
