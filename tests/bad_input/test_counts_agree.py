@@ -34,9 +34,15 @@ RULES = {
         {"column": "number", "value_set": [0]},
         {"column": "text", "value_set": ["a"]},
     ],
+    "expect_column_value_lengths_to_be_between": [
+        {"column": "text", "min_value": 2, "max_value": 3},
+        {"column": "text", "max_value": 1},
+    ],
+    "expect_column_values_to_not_be_blank": [{"column": "text"}],
     "expect_column_pair_values_a_to_be_greater_than_b": [
         {"column_A": "number", "column_B": "whole"},
         {"column_A": "number", "column_B": "whole", "or_equal": True},
+        {"column_A": "engaged", "column_B": "bought", "or_equal": True},
     ],
     "expect_key_to_be_unique": [{"columns": ["text", "whole"]}],
     "expect_column_values_to_refer_to": [{"column": "text", "refers_to": "others.name"}],
@@ -56,7 +62,9 @@ def rows(chance: random.Random, many: int = 400) -> dict[str, pa.Array]:
         return pa.array([chance.choice(values) for _ in range(many)], kind)
 
     return {
-        "text": some(["a", "b", "it's", "50%", "x:y", None, "{z}"], pa.string()),
+        "text": some(["a", "b", "it's", "50%", "x:y", None, "{z}", " ", "\u00a0\u200e\t", ""], pa.string()),
+        "engaged": some([True, False], pa.bool_()),
+        "bought": some([True, False], pa.bool_()),
         "whole": some([*range(60), None], pa.int64()),
         "number": some([-1.0, 0.0, 5.0, 5.5, float("nan"), float("inf"), -float("inf"), None], pa.float64()),
         "at": some([*(DAY + timedelta(hours=12 * n) for n in range(-4, 16)), None], pa.timestamp("us")),

@@ -19,7 +19,7 @@ from great_expectations.expectations.metrics.metric_provider import metric_parti
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from ml.seams.quality.distribution import counts_query, shares_of, stability_index
-from ml.seams.quality.predicates import duplicated, literal, quoted, too_early, unreferenced
+from ml.seams.quality.predicates import blank, duplicated, literal, quoted, too_early, unreferenced
 
 Kwargs = Mapping[str, Any]
 Verdict = dict[str, Any]
@@ -129,6 +129,17 @@ class ExpectColumnValuesToNotPrecede(RowRule):
         return too_early(kwargs)
 
 
+class ExpectColumnValuesToNotBeBlank(RowRule):
+    """Texts of `column` hold something to read."""
+
+    column: str
+
+    @classmethod
+    def broken_by(cls, kwargs: Kwargs) -> str:
+        """Rows with blank text."""
+        return blank(kwargs)
+
+
 class TableRule(BatchExpectation):  # type: ignore[misc]
     """Base of rules for the table as a whole that need one query."""
 
@@ -175,6 +186,28 @@ class ExpectEveryUsualDayToHaveRows(TableRule):
         return {
             "success": not missing,
             "result": {"observed_value": ", ".join(missing) or "no day is missing"},
+        }
+
+
+class ExpectGroupsToHaveSeveralRows(TableRule):
+    """Of the groups of rows with the same `columns`, at least the share `mostly` has more than one row."""
+
+    columns: list[str]
+    mostly: float
+
+    @classmethod
+    def asks(cls, kwargs: Kwargs) -> str:
+        """Groups of one row, and all groups."""
+        columns = ", ".join(quoted(name) for name in kwargs["columns"])
+        sizes = f"SELECT count(*) AS n FROM {{batch}} GROUP BY {columns}"
+        return f"SELECT count(*) FILTER (WHERE n = 1), count(*) FROM ({sizes})"
+
+    def _validate(self, metrics: Kwargs, **_: Any) -> Verdict:
+        single, groups = metrics["bellwether.query_rows"][0]
+        share = single / groups if groups else 0.0
+        return {
+            "success": share <= 1 - self.mostly + 1e-9,
+            "result": {"observed_value": f"{single:,} of {groups:,} ({share:.1%}) have one row only"},
         }
 
 

@@ -80,6 +80,20 @@ def _in_set(kwargs: Kwargs) -> str:
     return f"{quoted(kwargs['column'])} IN {listed(kwargs['value_set'])}"
 
 
+def _length_outside(kwargs: Kwargs) -> str:
+    column, limits = quoted(kwargs["column"]), []
+    if kwargs.get("min_value") is not None:
+        limits.append(f"length({column}) >= {literal(kwargs['min_value'])}")
+    if kwargs.get("max_value") is not None:
+        limits.append(f"length({column}) <= {literal(kwargs['max_value'])}")
+    return f"{column} IS NOT NULL AND NOT ({' AND '.join(limits)})"
+
+
+def blank(kwargs: Kwargs) -> str:
+    """Rows whose text holds nothing to read: spaces of any script, and characters that show nothing."""
+    return f"regexp_full_match({quoted(kwargs['column'])}, '[\\s\\p{{Z}}\\p{{C}}]*')"
+
+
 def _not_greater(kwargs: Kwargs) -> str:
     sign = ">=" if kwargs.get("or_equal") else ">"
     return f"NOT ({quoted(kwargs['column_A'])} {sign} {quoted(kwargs['column_B'])})"
@@ -111,6 +125,8 @@ BROKEN_BY: Mapping[str, Callable[[Kwargs], str]] = {
     "expect_column_values_to_be_between": _outside,
     "expect_column_values_to_be_in_set": _not_in_set,
     "expect_column_values_to_not_be_in_set": _in_set,
+    "expect_column_value_lengths_to_be_between": _length_outside,
+    "expect_column_values_to_not_be_blank": blank,
     "expect_column_pair_values_a_to_be_greater_than_b": _not_greater,
     "expect_key_to_be_unique": duplicated,
     "expect_column_values_to_refer_to": unreferenced,

@@ -44,6 +44,14 @@ _WORDS: Mapping[str, Callable[[Kwargs], str]] = {
     "expect_column_values_to_be_between": lambda kwargs: f"is {_limits(kwargs)}",
     "expect_column_values_to_be_in_set": lambda kwargs: f"is one of {short(kwargs['value_set'])}",
     "expect_column_values_to_not_be_in_set": lambda kwargs: f"is none of {short(kwargs['value_set'])}",
+    "expect_column_value_lengths_to_be_between": lambda kwargs: f"has characters: {_limits(kwargs)}",
+    "expect_column_values_to_not_be_blank": lambda kwargs: "has something to read",
+    "expect_column_unique_value_count_to_be_between": lambda kwargs: (
+        f"has different values: {_limits(kwargs)}"
+    ),
+    "expect_groups_to_have_several_rows": lambda kwargs: (
+        f"have several rows in a share of {kwargs['mostly']:.0%} or more"
+    ),
     "expect_column_pair_values_a_to_be_greater_than_b": lambda kwargs: (
         "are in order: the first is not the smaller"
     ),
