@@ -8,16 +8,17 @@ import signal
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 import yaml
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.table import Table
 
 from ml import __version__, cli_decisions
-from ml.errors import BellwetherError, UsageError
+from ml.errors import BellwetherError, UsageError, refusal
 from ml.platform import commands
 
 app = typer.Typer(
@@ -43,11 +44,19 @@ def main() -> None:
     except SystemExit as end:  # 2 is how the parser says "wrong use"; ours is 64, for 2 means rejected data
         sys.exit(UsageError.exit_code if end.code == 2 else end.code)
     except BellwetherError as error:
-        err.print(f"[bold red]{type(error).__name__}[/]", error, highlight=False, soft_wrap=True, markup=True)
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _end(refusal(error.filename, error))
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(130)
+
+
+def _end(error: BellwetherError) -> NoReturn:
+    err.print(f"[bold red]{type(error).__name__}[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    sys.exit(error.exit_code)
 
 
 @app.callback()
@@ -159,7 +168,14 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
     wrong = [key for key, mark, _ in pairs if not mark]
     if wrong:
         raise UsageError(f"--set {wrong[0]}", expected="KEY=VALUE, for example horizon=14")
-    return {key: yaml.safe_load(value) for key, _, value in pairs}
+    return {key: _value(key, text) for key, _, text in pairs}
+
+
+def _value(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {key}={text}", found="no value of YAML", expected="such as 14") from error
 
 
 @app.command()

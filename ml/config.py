@@ -17,7 +17,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ml.errors import UsageError
+from ml.errors import UsageError, usable
+
+OTHER_HOME = "set BELLWETHER_HOME to a folder that you may write"
 
 
 class _Strict(BaseModel):
@@ -98,9 +100,19 @@ class Params(_Strict):
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check `params.yaml`. Raises UsageError that names the key, and the nearest known one."""
+    return parse_params(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says. Raises UsageError that names the file, and the line that is not YAML."""
     if not path.is_file():
-        raise UsageError(f"no parameters at {path}", next_step="run inside a clone or a run's workspace")
-    return parse_params(yaml.safe_load(path.read_text()), str(path))
+        raise UsageError(f"no file {path}", next_step="run inside a clone or a run's workspace")
+    try:
+        with usable(path, "make it a file that you may read"):
+            return yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        found = " ".join(str(error).split())
+        raise UsageError(f"{path} is not valid YAML", found=found, next_step="mend that line") from error
 
 
 def parse_params(raw: object, origin: str) -> Params:

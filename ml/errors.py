@@ -12,7 +12,11 @@ Every message names the thing, the value found, the value expected, and what to 
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -84,6 +88,24 @@ class NotReproducible(BellwetherError):
     """A rebuilt version differs from the published one."""
 
     exit_code = 3
+
+
+_FULL_OR_BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def refusal(path: Path | str, error: OSError, next_step: str = "name another place") -> BellwetherError:
+    """The system's refusal of a path, as an error of ours: a full or broken disk may get better, a wrong path not."""
+    kind = SeamUnavailable if error.errno in _FULL_OR_BROKEN else UsageError
+    return kind(f"{path} cannot be used", found=error.strerror or str(error), next_step=next_step)
+
+
+@contextmanager
+def usable(path: Path | str, next_step: str) -> Iterator[None]:
+    """What happens inside needs `path`. Raises UsageError (or SeamUnavailable) that names it if the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise refusal(path, error, next_step) from error
 
 
 def _classes() -> dict[str, type[BellwetherError]]:

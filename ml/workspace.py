@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from ml.config import Params, Settings, parse_params, settings
+from ml.config import Params, Settings, load_params, parse_params, read_yaml, settings
 from ml.errors import UsageError
 from ml.seams import versioning
 
@@ -83,23 +83,22 @@ def raw_params(project: Path, **overrides: Any) -> dict[str, Any]:
     texts = {
         name: value.isoformat() if isinstance(value, date) else value for name, value in overrides.items()
     }
-    raw: dict[str, Any] = {**yaml.safe_load(path.read_text()), **texts}
+    raw: dict[str, Any] = read_yaml(path)
     parse_params(raw, str(path))
-    return raw
+    return {**raw, **texts}
 
 
 def set_param(run_id: str, section: str, name: str, value: object) -> None:
     """Change one parameter of a run."""
     path = existing(run_id) / "params.yaml"
-    raw = yaml.safe_load(path.read_text())
+    raw = read_yaml(path)
     raw[section] = {**raw.get(section, {}), name: value}
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
 
 
 def params_of(run_id: str) -> Params:
     """The parameters of a run."""
-    path = existing(run_id) / "params.yaml"
-    return parse_params(yaml.safe_load(path.read_text()), str(path))
+    return load_params(existing(run_id) / "params.yaml")
 
 
 def existing(run_id: str) -> Path:

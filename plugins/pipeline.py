@@ -12,9 +12,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ml.config import FamilyEntry, Params, load_params, settings
+from ml.config import FamilyEntry, Params, load_params, read_yaml, settings
 from ml.errors import UsageError
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
@@ -68,7 +66,7 @@ def load_pipeline(project: Path | None = None) -> Pipeline:
     """
     project = project or settings().project
     params = load_params(project / "params.yaml")
-    raw = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    raw = read_yaml(project / "dvc.yaml")["stages"]
     tables = {name: entry.model_dump() for name, entry in params.tables.items()}
     families = {name: entry.model_dump() for name, entry in params.families.items()}
     by_table = {table: _ordered(_of(raw, "${tables}", table, item)) for table, item in tables.items()}

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
-from ml.errors import UsageError
+from ml.errors import UsageError, usable
 from ml.seams.dialects import published
 from ml.seams.warehouse import LOADED, Warehouse, connect
 
@@ -122,7 +122,8 @@ def _silent(_table: str, _rows: int) -> None:
 
 def write_folder(folder: Path, tables: Mapping[str, Rows]) -> dict[str, int]:
     """One Parquet file a table, as `bellwether score --tables` reads them; returns the rows written by table."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with usable(folder, "name another folder: --to DIR"):
+        folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for name, rows in tables.items():
         stream = Counted(rows)

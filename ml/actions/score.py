@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from ml.config import load_params, settings
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
-from ml.errors import UsageError
+from ml.errors import UsageError, usable
 from ml.families import family as family_of
 from ml.seams.conform import known_before
 from ml.seams.engine import open_engine
@@ -23,6 +23,8 @@ from ml.stages.family_params import params_of
 
 _SPEC = re.compile(r"(?P<family>[a-z][a-z0-9_]*)(?:@(?P<alias>[\w-]+)|:(?P<version>\d+))?")
 
+_OTHER_FILE = "name another file: --out FILE"
+
 
 def score(spec: str, tables: Path, as_of: date, out: Path) -> int:
     """Write the predictions of `family[@alias|:version]` for the tables in a folder; returns the number of rows.
@@ -31,6 +33,8 @@ def score(spec: str, tables: Path, as_of: date, out: Path) -> int:
     for tables that break their contract.
     """
     family, version = resolve(spec)
+    with usable(out, _OTHER_FILE):
+        out.parent.mkdir(parents=True, exist_ok=True)
     at = settings()
     params = load_params(at.project / "params.yaml")
     record = family_of(family)
@@ -45,8 +49,8 @@ def score(spec: str, tables: Path, as_of: date, out: Path) -> int:
             matrix = engine.table("matrix", folder / "matrix")
             model = record.load(Tracking(at.mlflow).download(family, version) / "final")
             predictions = record.score(model, matrix, as_of)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(predictions, out)
+    with usable(out, _OTHER_FILE):
+        pq.write_table(predictions, out)
     return int(predictions.num_rows)
 
 

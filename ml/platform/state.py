@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ml.errors import SeamUnavailable, UsageError
+from ml.config import OTHER_HOME
+from ml.errors import SeamUnavailable, UsageError, usable
 
 
 class Started(BaseModel):
@@ -77,7 +78,9 @@ def load(home: Path) -> State | None:
 @contextmanager
 def exclusive(home: Path, purpose: str) -> Iterator[None]:
     """Hold the home's lock; freed when the process ends, however it ends. Raises SeamUnavailable."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with usable(home, OTHER_HOME):
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "platform.lock").touch()
     with (home / "platform.lock").open("a+") as file:
         _take(file.fileno(), home / "platform.lock", purpose)
         file.truncate(0)

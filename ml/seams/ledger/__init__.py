@@ -19,7 +19,8 @@ from sqlalchemy import Engine, create_engine, event, func, make_url, select, tex
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from ml.errors import SeamUnavailable, StaleDecision, UsageError
+from ml.config import OTHER_HOME
+from ml.errors import SeamUnavailable, StaleDecision, UsageError, usable
 from ml.seams.ledger.models import Decision, Publication, Run, Snapshot
 
 PROMOTE, REJECT, ROLL_BACK = "promote", "reject", "roll back"
@@ -58,7 +59,9 @@ def migrate(url: str) -> None:
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(parsed.database).parent
+        with usable(folder, OTHER_HOME):
+            folder.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, pool_pre_ping=True)
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _patient)

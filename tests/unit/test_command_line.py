@@ -1,0 +1,97 @@
+"""What a person sees who calls `bellwether` wrongly: a message, the next step, an exit code, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ml.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int | str | None
+    out: str
+    err: str
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Calls the command in this process, in a home of its own."""
+    for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("BELLWETHER_HOME", str(tmp_path / "home"))
+
+    def called(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bellwether", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        told = capsys.readouterr()
+        return Said(end.value.code, told.out, told.err)
+
+    return called
+
+
+@pytest.fixture
+def no_folder(tmp_path: Path) -> Path:
+    """A path that cannot become a folder, whoever asks: what is above it is a file."""
+    (tmp_path / "file").write_text("")
+    return tmp_path / "file" / "folder"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("up",), ("run", "seasonality"), ("history", "seasonality"), ("load", "world")],
+)
+def test_a_home_that_cannot_be_made_is_named(
+    call: Call, no_folder: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("BELLWETHER_HOME", str(no_folder))
+    said = call(*command)
+    assert said.code == 64
+    assert str(no_folder) in said.err and "next step" in said.err
+
+
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_scored(
+    call: Call, no_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ml.actions.score.resolve", lambda spec: (spec, "1"))
+    target = str(no_folder / "f.parquet")
+    said = call("score", "seasonality", "--tables", str(tmp_path), "--as-of", "2011-11-12", "--out", target)
+    assert said.code == 64
+    assert target in said.err and "--out" in said.err
+
+
+def test_a_folder_that_cannot_be_written_is_named(call: Call, no_folder: Path) -> None:
+    said = call("load", "world", "--to", str(no_folder))
+    assert said.code == 64
+    assert str(no_folder) in said.err and "--to" in said.err
+
+
+def test_a_slip_in_params_yaml_names_the_file_and_the_line(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.copy(ROOT / "dvc.yaml", project)
+    (project / "params.yaml").write_text("as_of: '2011-01-01'\nfamilies: {seasonality: [}\n")
+    monkeypatch.setenv("BELLWETHER_PROJECT", str(project))
+    said = call("run", "seasonality")
+    assert said.code == 64
+    assert str(project / "params.yaml") in said.err and "line 2" in said.err
+
+
+def test_a_value_that_is_not_yaml_names_the_option(call: Call) -> None:
+    said = call("run", "seasonality", "--set", "horizon=[")
+    assert said.code == 64 and "--set horizon=[" in said.err
