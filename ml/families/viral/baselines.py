@@ -22,6 +22,7 @@ from ml.toolkit.standardised import logistic, ridge
 
 LITERATURE = (*TIMING, *SPREAD, "reach", "reach_most", "text_length")
 _STRENGTH = 1.0
+_ENOUGH = 50
 
 
 def baselines(matrix: ibis.Table, as_of: date, params: ViralParams) -> Mapping[str, pa.Table]:
@@ -48,8 +49,16 @@ def _constant(known: Past, rows: pa.Table, _: ViralParams) -> tuple[Floats, Floa
 
 
 def _linear(known: Past, rows: pa.Table, _: ViralParams) -> tuple[Floats, Floats]:
-    """Logistic and ridge regression on size and timing of the prefix."""
-    return _lines(features_of(known.rows, TIMING), features_of(rows, TIMING), known)
+    """Logistic and ridge regression on size and timing of the prefix, one of its own for each point with enough rows."""
+    doubles, growth = _lines(features_of(known.rows, TIMING), features_of(rows, TIMING), known)
+    learned, asked = (np.asarray(part.column("point").to_pylist(), dtype=str) for part in (known.rows, rows))
+    for point in sorted(set(asked.tolist())):
+        some, there = learned == point, asked == point
+        if some.sum() >= _ENOUGH:
+            mine = features_of(known.rows.filter(pa.array(some)), TIMING)
+            theirs = features_of(rows.filter(pa.array(there)), TIMING)
+            doubles[there], growth[there] = _lines(mine, theirs, known.of(some))
+    return doubles, growth
 
 
 def _lines(learned: NDArray[np.float32], asked: NDArray[np.float32], known: Past) -> tuple[Floats, Floats]:
@@ -84,7 +93,7 @@ def _literature(known: Past, rows: pa.Table, params: ViralParams) -> tuple[Float
     for objective, label in (("binary:logistic", known.doubled), ("reg:squarederror", known.growth)):
         start = float(np.clip(label.mean(), 0.01, 0.99))
         recipe = boosting.Recipe(
-            objective, params.rounds, depth=6, minimum_weight=1.0, l2=1.0, columns=1.0, seed=params.seed,
+            objective, params.rounds, learning_rate=0.03, depth=4, minimum_weight=5.0, rows=0.7, seed=params.seed,
             nthread=params.nthread, options={"base_score": start},
         )  # fmt: skip
         grown = boosting.grow(recipe, boosting.Table.of(LITERATURE, learned, recipe), label)

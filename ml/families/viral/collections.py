@@ -217,7 +217,7 @@ def reason(row: Mapping[str, Any], effect: Effect | None) -> str:
         told.append(f"{row['posts_28'] / row['posts_before']:.1f} times the four weeks before")
     told.append(f"{_count(row['posts'], 'post')} in all")
     sentences = [", ".join(told), _outlook(row), _effect_words(effect)]
-    return ". ".join(sentence for sentence in sentences if sentence) + "."
+    return ". ".join(sentence[0].upper() + sentence[1:] for sentence in sentences if sentence) + "."
 
 
 def _count(number: int, noun: str) -> str:

@@ -65,11 +65,11 @@ class Lifts:
 
 
 def lifts(placed: ibis.Table, lines: ibis.Table, as_of: date, params: ViralParams) -> Lifts:
-    """Every burst whose days after are over: a difference in differences against the whole store.
+    """Every burst whose days after are over: a difference in differences against the rest of the store.
 
     A burst is the moment at which a cascade reaches `fewest` posts. Expected are the product's units per day in the 28
-    days before, times how the store's units per day changed between the same two spans; this takes out season and
-    growth, not a promotion that came with the burst.
+    days before, times how the units per day of all other products changed between the same two spans; this takes out
+    season and growth, not a promotion that came with the burst.
     """
     moments = _moments(placed, as_of, params.lift_days, params.fewest)
     days = stored(_daily(lines))
@@ -133,7 +133,7 @@ def _lifts(rows: pa.Table, lift_days: int) -> Lifts:
         np.asarray(rows.column(name).to_numpy(), dtype=np.float64)
         for name in ("before", "after", "store_before", "store_after")
     )
-    trend = (store_after + 1) / (store_before * lift_days / BEFORE_DAYS + 1)
+    trend = (store_after - after + 1) / ((store_before - before) * lift_days / BEFORE_DAYS + 1)
     expected = before * lift_days / BEFORE_DAYS * trend
     known = store_before > 0
     placebo = np.asarray(rows.column("placebo").to_pylist(), dtype=bool)

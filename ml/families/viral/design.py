@@ -41,6 +41,13 @@ class Past:
     lead: Floats
     exposure: Floats
 
+    def of(self, some: NDArray[np.bool_]) -> Past:
+        """Some of the observations."""
+        return Past(
+            self.rows.filter(pa.array(some)), self.features[some], self.doubled[some], self.growth[some],
+            self.lead[some], self.exposure[some],
+        )  # fmt: skip
+
 
 def past(matrix: ibis.Table, as_of: date, params: ViralParams) -> Past:
     """Observations before `as_of` with a known size; at most `max_rows`, whole cascades."""
