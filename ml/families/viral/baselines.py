@@ -49,7 +49,7 @@ def _constant(known: Past, rows: pa.Table, _: ViralParams) -> tuple[Floats, Floa
 
 
 def _linear(known: Past, rows: pa.Table, _: ViralParams) -> tuple[Floats, Floats]:
-    """Logistic and ridge regression on size and timing of the prefix, one of its own for each point with enough rows."""
+    """Logistic and ridge regression on size and timing so far, one of its own for each point with enough of them."""
     doubles, growth = _lines(features_of(known.rows, TIMING), features_of(rows, TIMING), known)
     learned, asked = (np.asarray(part.column("point").to_pylist(), dtype=str) for part in (known.rows, rows))
     for point in sorted(set(asked.tolist())):
