@@ -37,6 +37,7 @@ class SnapshotParams(_Strict):
 
     rows_per_shard: int = Field(5_000_000, gt=0)
     months_from: int = Field(100_000, ge=0)
+    image_side: int = Field(128, ge=0, le=1024)
     memory_limit: str = "2GB"
     threads: int = Field(2, gt=0)
 
@@ -172,6 +173,7 @@ class Settings(BaseSettings):
     mlflow_url: str = ""
     remote_url: str = ""
     airflow_url: str = ""
+    images: Path | None = None
     public_data: Path = Path("../shared/data")
     project: Path = Field(default_factory=lambda: Path(__file__).resolve().parents[1])
 

@@ -67,6 +67,11 @@ def optional(name: str, kind: type) -> Column[object]:
     return Column(name, kind(), nullable=True)
 
 
+def image(name: str) -> Column[object]:
+    """A column that may hold an image, as a data URI or as the address of one."""
+    return Column(name, Text(), nullable=True, info={"image": True})
+
+
 def _column(name: str, kind: type, references: str | None, **flags: bool) -> Column[object]:
     keys = [ForeignKey(references)] if references else []
     if flags.get("primary_key"):
@@ -90,6 +95,11 @@ def references(contract: Table) -> dict[str, str]:
     return {
         column.name: foreign.target_fullname for column in contract.columns for foreign in column.foreign_keys
     }
+
+
+def images(contract: Table) -> tuple[str, ...]:
+    """Names of the columns that may hold images."""
+    return tuple(column.name for column in contract.columns if column.info.get("image"))
 
 
 def arrow_type(column: Column[object]) -> pa.DataType:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import DateTime, Text
 
-from ml.contracts.base import key_column, optional, required, table
+from ml.contracts.base import image, key_column, optional, required, table
 
 posts = table(
     "posts",
@@ -17,7 +17,7 @@ posts = table(
     optional("parent_post_id", Text),
     required("platform", Text),
     optional("text", Text),
-    optional("image_uri", Text),
+    image("image_uri"),
     event_time="posted_at",
     late_by=timedelta(days=1),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import DateTime, Double, Text
 
-from ml.contracts.base import key_column, optional, required, table
+from ml.contracts.base import image, key_column, optional, required, table
 
 products = table(
     "products",
@@ -15,6 +15,6 @@ products = table(
     required("category", Text),
     optional("brand", Text),
     required("price", Double),
-    optional("image_uri", Text),
+    image("image_uri"),
     event_time="launched_at",
 )

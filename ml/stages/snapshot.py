@@ -33,6 +33,7 @@ from ml.errors import DataRejected, UsageError
 from ml.seams.conform import nullable_schema
 from ml.seams.dialects import quoted
 from ml.seams.dialects.by_duckdb import create_table
+from ml.seams.pictures import with_images
 from ml.seams.warehouse import Survey, Warehouse, connect
 from ml.stages import run_stage_main
 
@@ -68,7 +69,8 @@ def write_snapshot(warehouse: Warehouse, contract: Table, params: Params, folder
     """Write shards and manifest into an empty folder; the manifest is returned too."""
     survey = warehouse.survey(contract)
     with _spool(folder, params.snapshot) as spool:
-        create_table(spool, SPOOL, warehouse.read(contract, params.as_of))
+        rows = warehouse.read(contract, params.as_of)
+        create_table(spool, SPOOL, with_images(contract, rows, settings().images, params.snapshot.image_side))
         _require_rows(spool, contract, params, warehouse.address)
         shards = [
             shard
