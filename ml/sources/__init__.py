@@ -26,6 +26,10 @@ SOURCES: tuple[str, ...] = (
     "open_bandit",
     "social_cascades",
     "retweets_auspol",
+    "fashion_mnist",
+    "clothing_small",
+    "hermes_fashion_trends",
+    "youtube_trending_us_2017",
 )
 """Names for `bellwether load NAME`; each is a module of this package with `load(path)` and `ORIGIN`."""
 

@@ -112,7 +112,7 @@ def reduced(content: bytes, longest: int, most_bytes: int = 65_536) -> str | Non
                 return None
             image.load()
             if max(image.size) <= longest and len(content) <= most_bytes:
-                return _uri(content, str(image.format))
+                return data_uri(content, str(image.format))
             small = _on_white(image)
             small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
             return next((uri for kind in ("PNG", "JPEG") if (uri := _written(small, kind, most_bytes))), None)
@@ -123,10 +123,11 @@ def reduced(content: bytes, longest: int, most_bytes: int = 65_536) -> str | Non
 def _written(image: Any, kind: str, most_bytes: int) -> str | None:
     file = io.BytesIO()
     image.save(file, format=kind, quality=85)
-    return _uri(file.getvalue(), kind) if file.tell() <= most_bytes else None
+    return data_uri(file.getvalue(), kind) if file.tell() <= most_bytes else None
 
 
-def _uri(content: bytes, kind: str) -> str:
+def data_uri(content: bytes, kind: str) -> str:
+    """A PNG or JPEG file as a data URI."""
     return f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
 
 
