@@ -11,10 +11,10 @@ import difflib
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.errors import UsageError, usable
@@ -26,10 +26,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TableParams(_Strict):
-    """How one table of the list is treated."""
+def _several(given: object) -> object:
+    """One name stands for a list of it."""
+    return (given,) if isinstance(given, str) else given
 
-    checked_against: str
+
+class TableParams(_Strict):
+    """How one table of the list is treated. `checked_against`: the tables whose keys it refers to, or itself."""
+
+    checked_against: Annotated[tuple[str, ...], BeforeValidator(_several)]
 
 
 class SnapshotParams(_Strict):

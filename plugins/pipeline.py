@@ -16,6 +16,7 @@ from ml.config import FamilyEntry, Params, load_params, read_yaml, settings
 from ml.errors import UsageError
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_PART = re.compile(r"[^.\[\]]+")  # of a name such as item.checked_against[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ def _stage(
 def _filled(template: str, values: Mapping[str, Any]) -> str:
     def value(match: re.Match[str]) -> str:
         found: Any = values
-        for part in match[1].split("."):
-            found = found[part]
+        for part in _PART.findall(match[1]):
+            found = found[int(part)] if isinstance(found, list | tuple) else found[part]
         return str(found)
 
     return _PLACEHOLDER.sub(value, template)

@@ -73,11 +73,12 @@ def day_after_newest(warehouse: Warehouse, tables: Sequence[str]) -> date:
 
 
 def _split(params: Params, there: set[str], only: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    wanted = {*only, *(params.tables[name].checked_against for name in only)} or set(params.tables)
+    others = (other for name in only for other in params.tables[name].checked_against)
+    wanted = {*only, *others} or set(params.tables)
     usable = [
         name
         for name, table in params.tables.items()
-        if name in wanted and name in there and table.checked_against in there
+        if name in wanted and there.issuperset({name, *table.checked_against})
     ]
     return tuple(usable), tuple(name for name in params.tables if name in wanted and name not in usable)
 

@@ -31,8 +31,7 @@ def _check(name: str, params: Params) -> TableCheck:
     return TableCheck(
         contract=TABLES[name],
         snapshot=data / "snapshot" / name,
-        referenced=TABLES[entry.checked_against],
-        referenced_snapshot=data / "snapshot" / entry.checked_against,
+        others={other: data / "snapshot" / other for other in entry.checked_against if other != name},
         suite=Path("expectations/tables") / f"{name}.json",
         history=data / "inputs/history" / f"{name}.json",
         outputs=Outputs(data / "validated" / name, data / "quarantine" / name, data / "validation" / name),

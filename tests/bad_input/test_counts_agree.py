@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.seams.quality.contract import find_duplicates
 from ml.seams.quality.predicates import BROKEN_BY, broken_by
+from ml.seams.quality.preparing import prepare
 from ml.seams.quality.rows import Database, Limits, database
 from ml.seams.quality.run import run_suite
 from ml.seams.quality.suites import Expectation, Severity, Suite
@@ -47,9 +47,16 @@ RULES = {
     "expect_key_to_be_unique": [{"columns": ["text", "whole"]}],
     "expect_column_values_to_refer_to": [{"column": "text", "refers_to": "others.name"}],
     "expect_column_values_to_not_precede": [
-        {"column": "at", "through": "text", "not_before": "others.first_at"}
+        {"column": "at", "through": "text", "not_before": "others.first_at"},
+        {"column": "at", "through": "up", "key": "whole", "not_before": "dirty.at"},
     ],
+    "expect_column_values_to_not_lead_back": [{"column": "up", "key": "whole", "ordered_by": "at"}],
 }
+ASKED = tuple(
+    Expectation(kind, {**kwargs, "mostly": 0.5}, Severity.WARNING, "it is said so")
+    for kind, cases in RULES.items()
+    for kwargs in cases
+)
 
 
 def write(path: Path, columns: dict[str, pa.Array]) -> str:
@@ -66,6 +73,7 @@ def rows(chance: random.Random, many: int = 400) -> dict[str, pa.Array]:
         "engaged": some([True, False], pa.bool_()),
         "bought": some([True, False], pa.bool_()),
         "whole": some([*range(60), None], pa.int64()),
+        "up": some([*range(90), None, None], pa.int64()),
         "number": some([-1.0, 0.0, 5.0, 5.5, float("nan"), float("inf"), -float("inf"), None], pa.float64()),
         "at": some([*(DAY + timedelta(hours=12 * n) for n in range(-4, 16)), None], pa.timestamp("us")),
         "day": some(
@@ -85,7 +93,7 @@ def dirty(tmp_path: Path, request: pytest.FixtureRequest):
     with database(Limits("500MB", 1)) as opened:
         opened.run(f"CREATE VIEW dirty AS SELECT * FROM {write(tmp_path / 'dirty.parquet', rows(chance))}")
         opened.run(f"CREATE VIEW others AS SELECT * FROM {write(tmp_path / 'others.parquet', others)}")
-        find_duplicates(opened, "dirty", ("text", "whole"))
+        prepare(opened, "dirty", ASKED)
         yield opened
 
 
@@ -95,16 +103,11 @@ def test_every_rule_is_tried() -> None:
 
 @pytest.mark.parametrize("dirty", [1, 2], indirect=True)
 def test_counts_agree(dirty: Database) -> None:
-    asked = tuple(
-        Expectation(kind, {**kwargs, "mostly": 0.5}, Severity.WARNING, "it is said so")
-        for kind, cases in RULES.items()
-        for kwargs in cases
-    )
     outcomes = run_suite(
-        dirty, Suite("dirty", Path("dirty.json"), asked), "dirty", date(2024, 1, 1), docs=None
+        dirty, Suite("dirty", Path("dirty.json"), ASKED), "dirty", date(2024, 1, 1), docs=None
     )
     counted = [outcome.unexpected for outcome in outcomes]
-    found = [dirty.run(f"SELECT count(*) FROM dirty WHERE {broken_by(one)}")[0][0] for one in asked]
+    found = [dirty.run(f"SELECT count(*) FROM dirty WHERE {broken_by(one)}")[0][0] for one in ASKED]
     assert counted == found
     assert min(found) > 0
 

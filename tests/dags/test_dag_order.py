@@ -21,7 +21,7 @@ def test_ingest_reads_all_tables_side_by_side_and_checks_each_against_its_other(
     dag = bag.dags["ingest"]
     for table, entry in PARAMS["tables"].items():
         assert dag.get_task(f"{table}.snapshot").upstream_task_ids == {"open"}
-        wanted = {f"{table}.snapshot", f"{entry['checked_against']}.snapshot"}
+        wanted = {f"{other}.snapshot" for other in (table, *entry["checked_against"])}
         assert dag.get_task(f"{table}.validate").upstream_task_ids == wanted
     assert dag.get_task("seal").upstream_task_ids == {f"{table}.validate" for table in TABLES}
 

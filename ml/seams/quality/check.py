@@ -13,11 +13,13 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema, key
 from ml.errors import BellwetherError
 from ml.seams.quality import contract as contracts
 from ml.seams.quality.believable import believable
 from ml.seams.quality.predicates import broken_by, is_row_level, quoted
+from ml.seams.quality.preparing import prepare
 from ml.seams.quality.profile import facts, profile, read_history
 from ml.seams.quality.result import Finding, QualityResult, finding, skipped
 from ml.seams.quality.rows import FILE, NUMBER, Database, Limits, Shards, database
@@ -40,12 +42,11 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class TableCheck:
-    """All that is needed to check one table."""
+    """All that is needed to check one table; `others` are the snapshots of the tables that it refers to."""
 
     contract: Table
     snapshot: Path
-    referenced: Table
-    referenced_snapshot: Path
+    others: Mapping[str, Path]
     suite: Path
     history: Path | None
     outputs: Outputs
@@ -70,7 +71,7 @@ def check_table(check: TableCheck) -> QualityResult:
         _open_views(opened, check)
         suite = _filled(opened, check)
         contracts.read_all_text(opened, check.contract)
-        contracts.find_duplicates(opened, check.contract.name, key(check.contract))
+        prepare(opened, check.contract.name, suite.expectations)
         findings = _findings(opened, check, suite)
         result = QualityResult(check.contract.name, shards.rows, findings)
         if not result.accepted:
@@ -81,7 +82,7 @@ def check_table(check: TableCheck) -> QualityResult:
 
 def _filled(opened: Database, check: TableCheck) -> Suite:
     suite = read_suite(check.suite)
-    own = contracts.expectations_of(check.contract, suite.meta.get("tolerated", 0.0), check.referenced.name)
+    own = contracts.expectations_of(check.contract, suite.meta.get("tolerated", 0.0), check.others)
     history = read_history(check.history, check.as_of)
     values = facts(check.contract, suite.meta, check.as_of, history) | believable(
         opened, check.shards, suite.meta
@@ -91,10 +92,10 @@ def _filled(opened: Database, check: TableCheck) -> Suite:
 
 def _open_views(opened: Database, check: TableCheck) -> None:
     opened.view(check.contract.name, check.shards, arrow_schema(check.contract))
-    if check.referenced.name != check.contract.name:
-        other = Shards(check.referenced.name, check.referenced_snapshot)
-        contracts.check_columns(check.referenced, other)
-        opened.view(other.table, other, arrow_schema(check.referenced))
+    for name, snapshot in check.others.items():
+        other = Shards(name, snapshot)
+        contracts.check_columns(TABLES[name], other)
+        opened.view(name, other, arrow_schema(TABLES[name]))
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""What a table must be before anybody looks at its values: its columns, their types, readable text; and its key."""
+"""What a table must be before anybody looks at its values: its columns, their types, readable text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ from sqlalchemy import Table, Text
 
 from ml.contracts.base import arrow_schema, key, references
 from ml.errors import DataRejected
-from ml.seams.quality.predicates import DUPLICATES, quoted
+from ml.seams.quality.predicates import quoted
 from ml.seams.quality.rows import Database, Shards
 from ml.seams.quality.suites import Expectation, Severity
 
@@ -67,22 +67,11 @@ def read_all_text(database: Database, contract: Table) -> None:
     database.run(f"SELECT {longest} FROM {quoted(contract.name)}")
 
 
-def find_duplicates(database: Database, table: str, columns: tuple[str, ...]) -> None:
-    """Make the table `DUPLICATES` of the keys that occur more than once (exact; 64-bit hashes first, for speed)."""
-    names, source = ", ".join(quoted(name) for name in columns), quoted(table)
-    hashes = f"SELECT hash({names}) AS h FROM {source} GROUP BY h HAVING count(*) > 1"
-    database.run(f"CREATE TABLE suspects AS {hashes}")
-    same_hash = f"SELECT {names} FROM {source} WHERE hash({names}) IN (SELECT h FROM suspects)"
-    database.run(f"CREATE TABLE {DUPLICATES} AS {same_hash} GROUP BY {names} HAVING count(*) > 1")
-
-
-def expectations_of(contract: Table, tolerated: float, checked_against: str) -> tuple[Expectation, ...]:
-    """What the contract itself expects of rows: the key, required values, references to `checked_against`."""
+def expectations_of(contract: Table, tolerated: float, others: Container[str]) -> tuple[Expectation, ...]:
+    """What the contract itself expects of rows: the key, required values, references to `others`."""
     mostly, identity = 1 - tolerated, list(key(contract))
     required = [column.name for column in contract.columns if not column.nullable]
-    targets = {name: to for name, to in references(contract).items() if to.split(".")[0] == checked_against}
-    if checked_against == contract.name:
-        targets = {}
+    targets = {name: to for name, to in references(contract).items() if to.split(".")[0] in others}
     return (
         _rule("expect_key_to_be_unique", "which of them is right cannot be known", mostly, columns=identity),
         *(

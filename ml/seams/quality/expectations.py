@@ -19,7 +19,15 @@ from great_expectations.expectations.metrics.metric_provider import metric_parti
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from ml.seams.quality.distribution import counts_query, shares_of, stability_index
-from ml.seams.quality.predicates import blank, duplicated, literal, quoted, too_early, unreferenced
+from ml.seams.quality.predicates import (
+    blank,
+    circular,
+    duplicated,
+    literal,
+    quoted,
+    too_early,
+    unreferenced,
+)
 
 Kwargs = Mapping[str, Any]
 Verdict = dict[str, Any]
@@ -122,6 +130,7 @@ class ExpectColumnValuesToNotPrecede(RowRule):
     column: str
     through: str
     not_before: str
+    key: str | None = None
 
     @classmethod
     def broken_by(cls, kwargs: Kwargs) -> str:
@@ -138,6 +147,22 @@ class ExpectColumnValuesToNotBeBlank(RowRule):
     def broken_by(cls, kwargs: Kwargs) -> str:
         """Rows with blank text."""
         return blank(kwargs)
+
+
+class ExpectColumnValuesToNotLeadBack(RowRule):
+    """`column` refers to the `key` of another row; followed from row to row, it comes back to none of them.
+
+    `ordered_by` is a time by which a row usually comes after the one it refers to: it makes the search short.
+    """
+
+    column: str
+    key: str
+    ordered_by: str
+
+    @classmethod
+    def broken_by(cls, kwargs: Kwargs) -> str:
+        """Rows that are part of a circle."""
+        return circular(kwargs)
 
 
 class TableRule(BatchExpectation):  # type: ignore[misc]

@@ -6,8 +6,8 @@ from datetime import date, datetime, time
 from pathlib import Path
 
 from ml.errors import DataRejected
-from ml.seams.quality.contract import find_duplicates
 from ml.seams.quality.predicates import broken_by, is_row_level, listed, quoted
+from ml.seams.quality.preparing import prepare
 from ml.seams.quality.result import Finding, QualityResult, finding, skipped
 from ml.seams.quality.rows import Database, Limits, database
 from ml.seams.quality.run import Outcome, run_suite
@@ -54,9 +54,7 @@ def _check_columns(opened: Database, read: Suite, suite: Path) -> None:
 
 
 def _findings(opened: Database, suite: Suite, rows: int) -> list[Finding]:
-    for one in suite.expectations:
-        if one.type == "expect_key_to_be_unique":
-            find_duplicates(opened, VIEW, tuple(one.kwargs["columns"]))
+    prepare(opened, VIEW, suite.expectations)
     outcomes = run_suite(opened, suite, VIEW, date.min, docs=None)
     asked = [finding(one, rows, _examples(opened, one)) for one in outcomes]
     return [*asked, *(skipped(one) for one in suite.expectations if one.skipped)]

@@ -19,6 +19,10 @@ DUPLICATES = "duplicate_keys"
 """Table of the keys that occur more than once, made before the suite runs."""
 
 
+CYCLES = "cycles"
+"""Table of the keys of rows that lead back to themselves, made before the suite runs."""
+
+
 def quoted(name: str) -> str:
     """A column's name in SQL."""
     return '"' + name.replace('"', '""') + '"'
@@ -113,11 +117,21 @@ def unreferenced(kwargs: Kwargs) -> str:
 
 
 def too_early(kwargs: Kwargs) -> str:
-    """Rows with `column` before `not_before` ("table.column") of what `through` refers to by the same name."""
+    """Rows with `column` before `not_before` ("table.column") of what `through` refers to.
+
+    `key` is the name of that table's key where it is not that of `through` (a reference to another row of the same
+    table, say).
+    """
     other, limit = kwargs["not_before"].split(".")
     through = quoted(kwargs["through"])
-    known = f"SELECT {through} AS its_key, {quoted(limit)} AS its_limit FROM {quoted(other)}"
+    key = quoted(kwargs.get("key") or kwargs["through"])
+    known = f"SELECT {key} AS its_key, {quoted(limit)} AS its_limit FROM {quoted(other)}"
     return f"EXISTS (SELECT 1 FROM ({known}) WHERE its_key = {through} AND its_limit > {quoted(kwargs['column'])})"
+
+
+def circular(kwargs: Kwargs) -> str:
+    """Rows that `column`, followed from `key` to `key`, leads back to."""
+    return f"{quoted(kwargs['key'])} IN (SELECT its_key FROM {CYCLES})"
 
 
 BROKEN_BY: Mapping[str, Callable[[Kwargs], str]] = {
@@ -131,4 +145,5 @@ BROKEN_BY: Mapping[str, Callable[[Kwargs], str]] = {
     "expect_key_to_be_unique": duplicated,
     "expect_column_values_to_refer_to": unreferenced,
     "expect_column_values_to_not_precede": too_early,
+    "expect_column_values_to_not_lead_back": circular,
 }

@@ -58,6 +58,9 @@ _WORDS: Mapping[str, Callable[[Kwargs], str]] = {
     "expect_key_to_be_unique": lambda kwargs: "is a key: no two rows have the same",
     "expect_column_values_to_refer_to": lambda kwargs: f"is found in {kwargs['refers_to']}",
     "expect_column_values_to_not_precede": lambda kwargs: f"is not before {kwargs['not_before']}",
+    "expect_column_values_to_not_lead_back": lambda kwargs: (
+        "leads to a first row, and never back to where it came from"
+    ),
     "expect_column_distinct_values_to_be_in_set": lambda kwargs: (
         f"has no value but {short(kwargs['value_set'])}"
     ),
