@@ -74,13 +74,34 @@ def common(
     )
 
 
+def _sources(asked: bool) -> None:
+    if not asked:
+        return
+    from ml.sources import described
+
+    for name, (what, origin) in described().items():
+        out.print(
+            f"[bold]{name}[/]",
+            f"  {escape(what)}",
+            f"  original: {origin}",
+            sep="\n",
+            soft_wrap=True,
+            highlight=False,
+        )
+    raise typer.Exit
+
+
 @app.command()
 def load(
-    name: Annotated[str, typer.Argument(help="world, online_retail_uci, dominicks_oj or completejourney.")],
+    name: Annotated[
+        str, typer.Argument(help="world (the simulated shop), or a public data set: see --list.")
+    ],
     path: Annotated[
         Path | None, typer.Option(help="Folder with the original files of a public data set.")
     ] = None,
-    size: Annotated[str, typer.Option(help="Of the world: small, medium or large.")] = "small",
+    size: Annotated[
+        str, typer.Option(help="Of the world: small, medium, large, 1m, 10m or 100m (order lines).")
+    ] = "small",
     seed: Annotated[int, typer.Option(help="Of the world.")] = 7,
     to: Annotated[
         Path | None, typer.Option(help="Write Parquet files there instead of into the warehouse.")
@@ -89,6 +110,15 @@ def load(
         bool, typer.Option(help="Overwrite contract tables that Bellwether did not load.")
     ] = False,
     as_json: AsJson = False,
+    list_: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            help="What the public data sets are, and where to get them.",
+            is_eager=True,
+            callback=_sources,
+        ),
+    ] = False,
 ) -> None:
     """Fill the warehouse with the simulated world or a public data set.
 

@@ -103,6 +103,17 @@ class Params(_Strict):
     gate: GateParams = GateParams()
     families: dict[str, FamilyEntry]
 
+    def entry(self, family: str) -> FamilyEntry:
+        """The entry of a family. Raises UsageError that says which there are, and the nearest of them."""
+        if family not in self.families:
+            near = difflib.get_close_matches(family, self.families, n=1)
+            raise UsageError(
+                f"no family {family!r} in params.yaml",
+                expected=f"one of {', '.join(self.families)}",
+                next_step=f"did you mean {near[0]}?" if near else "name one of them",
+            )
+        return self.families[family]
+
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check `params.yaml`. Raises UsageError that names the key, and the nearest known one."""

@@ -15,8 +15,9 @@ from ml.contracts.base import arrow_schema
 from ml.errors import UsageError, usable
 from ml.seams.dialects import published
 from ml.seams.warehouse import LOADED, Warehouse, connect
+from ml.sources import WORLD, source
+from ml.sources import load as read_source
 
-WORLD = "world"
 _PLANS = ("promotions", "events")
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 Progress = Callable[[str, int], None]
@@ -35,8 +36,6 @@ def tables_of(
         tables: dict[str, Rows] = dict(readers(size, seed, end or DEFAULT_END))
         dropped: Mapping[str, int] = {}
     else:
-        from ml.sources import load as read_source
-
         read = read_source(name, _given(name, path))
         tables, dropped = dict(read.tables), read.dropped
     for plan in _PLANS:
@@ -45,11 +44,12 @@ def tables_of(
 
 
 def _given(name: str, path: Path | None) -> Path:
+    origin = source(name).ORIGIN
     if path is None:
         raise UsageError(
             f"{name} is a public data set, read from files",
             expected="--path DIR, the folder with its files",
-            next_step=f"see ml/sources/{name}.py for where to get them",
+            next_step=f"get the original from {origin}",
         )
     return path
 

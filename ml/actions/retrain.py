@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ml import workspace
-from ml.config import parse_params, settings
-from ml.errors import DataRejected, UsageError
+from ml.config import load_params, parse_params, settings
+from ml.errors import DataRejected
 from ml.families import family as family_of
 from ml.seams import versioning
 from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
 from ml.seams.tracking import Tracking
-from ml.stages.family_params import params_of
+from ml.stages.family_params import checked, params_of
 
 STAGES = ("features", "train", "evaluate", "gate")
 
@@ -85,14 +85,16 @@ def open_workspace(
 
 def check_overrides(family: str, overrides: dict[str, Any]) -> None:
     """Raise UsageError for an unknown family, or for a parameter that the family does not take."""
-    raw = _raw_params(family, date.min, "", overrides)
-    params_of(family_of(family), parse_params(raw, "params.yaml"))
+    params = load_params(settings().project / "params.yaml")
+    own = params.entry(family).params
+    record = family_of(family)
+    params_of(record, params)
+    checked(record, {**own, **overrides}, "a value of --set")
 
 
 def _raw_params(family: str, as_of: date, ingest: str, overrides: dict[str, Any]) -> dict[str, Any]:
     raw = workspace.raw_params(settings().project, as_of=as_of, snapshot_of=ingest)
-    if family not in raw["families"]:
-        raise UsageError(f"no family {family!r} in params.yaml", found=", ".join(raw["families"]))
+    parse_params(raw, "params.yaml").entry(family)
     entry = raw["families"][family]
     entry["params"] = {**(entry.get("params") or {}), **overrides}
     return raw

@@ -60,6 +60,7 @@ def resolve(spec: str) -> tuple[str, str]:
     if match is None:
         raise UsageError(f"cannot read {spec!r}", expected="FAMILY, FAMILY@alias or FAMILY:version")
     family, at = match["family"], settings()
+    load_params(at.project / "params.yaml").entry(family)
     if match["version"]:
         Tracking(at.mlflow).version_tags(family, match["version"])
         return family, match["version"]

@@ -35,7 +35,9 @@ def up(
     home: Home = None,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Fill an empty warehouse and train.")] = True,
     detach: Annotated[bool, typer.Option("--detach", help="Do not follow what was triggered.")] = False,
-    size: Annotated[str, typer.Option(help="Of the simulated shop: small, medium or large.")] = "small",
+    size: Annotated[
+        str, typer.Option(help="Of the simulated shop: small, medium, large, 1m, 10m or 100m.")
+    ] = "small",
 ) -> None:
     """Start the platform, see a champion into service, and say where everything is. It keeps running.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from ml.actions.ingest import day_after_newest
-from ml.actions.load import WORLD, load, tables_of
+from ml.actions.load import load, tables_of
 from ml.config import Settings, load_params
 from ml.contracts import TABLES
 from ml.errors import SeamUnavailable
@@ -15,6 +15,7 @@ from ml.platform.airflow_api import Airflow
 from ml.platform.start import Say
 from ml.seams.ledger import Ledger
 from ml.seams.warehouse import connect
+from ml.sources import WORLD
 
 INGEST = "ingest"
 SEED = 7

@@ -33,6 +33,10 @@ SOURCES: tuple[str, ...] = (
 )
 """Names for `bellwether load NAME`; each is a module of this package with `load(path)` and `ORIGIN`."""
 
+WORLD = "world"
+"""The name of the simulated shop, which is read from no files."""
+NAMES = (WORLD, *SOURCES)
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -49,17 +53,34 @@ class Loaded:
 def source(name: str) -> ModuleType:
     """The adapter of that name. Raises UsageError that names the known ones."""
     if name not in SOURCES:
-        near = difflib.get_close_matches(name, SOURCES, n=1)
+        near = difflib.get_close_matches(name, NAMES, n=1)
         raise UsageError(
             f"unknown data set {name!r}",
-            found=name,
-            expected=", ".join(SOURCES),
-            next_step=f"did you mean {near[0]}?" if near else "",
+            expected=", ".join(NAMES),
+            next_step=f"did you mean {near[0]}?"
+            if near
+            else "`bellwether load --list` says what each of them is",
         )
     return importlib.import_module(f"ml.sources.{name}")
 
 
 def load(name: str, path: Path) -> Loaded:
-    """Read the files of a data set in the folder (or the one file) `path` into contract tables."""
-    loaded: Loaded = source(name).load(path)
+    """Read the files of a data set in the folder (or the one file) `path` into contract tables.
+
+    Raises UsageError that names the path, and what should have been there.
+    """
+    adapter = source(name)
+    try:
+        loaded: Loaded = adapter.load(path)
+    except UsageError as error:
+        what = f"{path}: {error.what}"
+        raise UsageError(
+            what, found=error.found, expected=error.expected, next_step=error.next_step
+        ) from error
     return loaded
+
+
+def described() -> Mapping[str, tuple[str, str]]:
+    """What each public data set is, in a line, and where its original is."""
+    modules = {name: source(name) for name in SOURCES}
+    return {name: (str(module.__doc__).splitlines()[0], module.ORIGIN) for name, module in modules.items()}

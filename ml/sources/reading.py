@@ -40,7 +40,7 @@ def register(
             f"nothing to load for {name}",
             found="no such file",
             expected=told,
-            next_step="give its folder: --path",
+            next_step="give the folder that holds it: --path DIR",
         )
     query = " UNION ALL BY NAME ".join(f"SELECT * FROM {_reader(file)}" for file in found)
     present = {str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()}

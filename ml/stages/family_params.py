@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -15,15 +16,13 @@ if TYPE_CHECKING:
 
 def params_of(record: Family, params: Params) -> FamilyParams:
     """The entry `families.<name>.params`, checked. Raises UsageError that names the key and the nearest known one."""
-    entry = params.families.get(record.name)
-    if entry is None:
-        raise UsageError(
-            f"family {record.name!r} is not in params.yaml",
-            found=", ".join(params.families),
-            next_step=f"add an entry `{record.name}` under `families`",
-        )
+    where = f"families.{record.name}.params in params.yaml"
+    return checked(record, params.entry(record.name).params, where)
+
+
+def checked(record: Family, given: Mapping[str, Any], where: str) -> FamilyParams:
+    """Parameters of a family as it types them. Raises UsageError that says where they come from."""
     try:
-        return record.params.model_validate(entry.params)
+        return record.params.model_validate(given)
     except ValidationError as error:
-        where = f"families.{record.name}.params in params.yaml is not valid"
-        raise UsageError(where, found=explain_validation(error, record.params)) from error
+        raise UsageError(f"{where} is not valid", found=explain_validation(error, record.params)) from error

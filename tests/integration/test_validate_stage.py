@@ -58,3 +58,4 @@ def test_rejected(workspace: Path) -> None:
     assert (done.returncode, type(error)) == (2, DataRejected)
     assert "column creator_id: 200 of 200 rows (100.00%)" in str(error)
     assert str(error) in done.stderr
+    assert str(workspace / "data/validation/creators/docs/index.html") in error.next_step

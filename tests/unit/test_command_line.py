@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from ml.cli import main
+from ml.config import settings
+from ml.seams.ledger import migrate
+from ml.sources import SOURCES, source
+from ml.world.sizes import SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,3 +99,57 @@ def test_a_slip_in_params_yaml_names_the_file_and_the_line(
 def test_a_value_that_is_not_yaml_names_the_option(call: Call) -> None:
     said = call("run", "seasonality", "--set", "horizon=[")
     assert said.code == 64 and "--set horizon=[" in said.err
+
+
+def test_an_unknown_data_set_is_told_from_a_known_one_without_files(call: Call) -> None:
+    unknown = call("load", "online_retail_ici")
+    assert unknown.code == 64 and "did you mean online_retail_uci?" in unknown.err
+    assert "--path" not in unknown.err
+    known = call("load", "online_retail_uci")
+    assert known.code == 64 and "--path" in known.err and "archive.ics.uci.edu" in known.err
+
+
+def test_a_path_without_the_files_is_named_with_the_files_expected(call: Call, tmp_path: Path) -> None:
+    missing = str(tmp_path / "nothing")
+    said = call("load", "online_retail_uci", "--path", missing)
+    assert said.code == 64
+    assert missing in said.err and "transactions.parquet" in said.err and "InvoiceNo" in said.err
+
+
+def test_every_public_data_set_is_listed_with_its_original(call: Call) -> None:
+    said = call("load", "--list")
+    assert said.code == 0
+    for name in SOURCES:
+        assert name in said.out and source(name).ORIGIN in said.out
+
+
+@pytest.mark.parametrize("command", ["load", "up"])
+def test_every_size_of_the_world_is_in_the_help(call: Call, command: str) -> None:
+    told = " ".join(call(command, "--help").out.replace("│", " ").split())
+    assert ", ".join([*SIZES][:-1]) in told and [*SIZES][-1] in told
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "seasonalty"),
+        ("score", "seasonalty", "--tables", ".", "--as-of", "2011-11-12", "--out", "f.parquet"),
+    ],
+)
+def test_an_unknown_family_names_the_known_ones(call: Call, command: tuple[str, ...]) -> None:
+    said = call(*command)
+    assert said.code == 64
+    assert "did you mean seasonality?" in said.err and "ground_truth" in said.err
+
+
+def test_a_bad_value_of_set_does_not_blame_params_yaml(call: Call) -> None:
+    said = call("run", "seasonality", "--set", "horizon=-3")
+    assert said.code == 64
+    assert "--set" in said.err and "horizon" in said.err and "-3" in said.err
+    assert "params.yaml" not in said.err
+
+
+def test_a_run_that_is_not_there_leads_to_commands_that_name_runs(call: Call) -> None:
+    migrate(settings().ledger)
+    said = call("reject", "nosuch", "--why", "a try")
+    assert "bellwether decisions" in said.err and "bellwether history" in said.err

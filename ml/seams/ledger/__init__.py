@@ -123,7 +123,8 @@ class Ledger:
         found = self.find_run(run_id)
         if found is None:
             raise UsageError(
-                f"no run {run_id!r} in the ledger", next_step="see `bellwether status --json` for the runs"
+                f"no run {run_id!r} in the ledger",
+                next_step="`bellwether decisions` names the runs that wait, `bellwether history FAMILY` those decided",
             )
         return found
 

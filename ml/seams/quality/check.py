@@ -172,5 +172,5 @@ def _write_report(folder: Path, result: QualityResult, described: Mapping[str, A
 def _next_step(check: TableCheck) -> str:
     return (
         f"{contracts.REPAIR}; if the rows are right, change {check.suite}. "
-        f"All findings: {check.outputs.report / 'docs' / 'index.html'}"
+        f"All findings: {(check.outputs.report / 'docs' / 'index.html').absolute()}"
     )
