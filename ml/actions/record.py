@@ -52,7 +52,8 @@ def _entry(at: Settings, run: Run) -> Record:
     evaluation = json.loads((source / "metrics.json").read_text())
     verdict = verdict_of(run.run_id)
     data = tuple(_inputs(at, folder, run, record))
-    predictions = pq.read_table(source / "predictions.parquet")
+    predictions, truth = (pq.read_table(source / f"{name}.parquet") for name in ("predictions", "truth"))
+    example, answer = _served(folder, record, predictions)
     return Record(
         family=record.name,
         run_id=run.run_id,
@@ -63,11 +64,12 @@ def _entry(at: Settings, run: Run) -> Record:
         windows=_windows(evaluation),
         data=data,
         model=folder / "data/model" / record.name,
-        example=_example(folder, record, predictions),
-        predictions=predictions.slice(0, 20),
+        example=example,
+        predictions=answer,
         card=card_of(folder, run, record, evaluation, verdict, data),
         files=_files(folder, record),
-        figures=record.figures(predictions, pq.read_table(source / "truth.parquet")),
+        figures=record.figures(predictions, truth),
+        trials=record.trials(predictions, truth) if record.trials else {},
     )
 
 
@@ -123,6 +125,15 @@ def _inputs(at: Settings, folder: Path, run: Run, record: Family) -> Iterator[Da
         source = f"{at.remote}/files/md5/{digest[:2]}/{digest[2:]}"
         checks, failed = facts_of(sealed[table])
         yield DataInput(table, digest, source, sealed[table].rows, checks, failed, sealed[table].quarantined)
+
+
+def _served(folder: Path, record: Family, predictions: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """What the registered model takes and gives, by example."""
+    if record.serving is None:
+        return _example(folder, record, predictions), predictions.slice(0, 20)
+    model = record.load(folder / "data/model" / record.name / "final")
+    request = record.serving.example(model)
+    return request, record.serving.answer(model, request)
 
 
 def _example(folder: Path, record: Family, predictions: pa.Table) -> pa.Table:

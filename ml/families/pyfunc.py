@@ -1,8 +1,8 @@
 """How MLflow serves any family: the loader of the `python_function` flavour (no pickles).
 
 The model folder holds `model.json` ({"family", "as_of", "matrix": {column: type}, ...}) and `final/`. `predict` takes
-rows of the family's matrix as a data frame (dates as midnights), and the parameter `as_of` (ISO date; default: the day
-as of which the model was trained).
+requests where the family serves itself (`Family.serving`); otherwise rows of the family's matrix as a data frame (dates
+as midnights), and the parameter `as_of` (ISO date; default: the day as of which the model was trained).
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ class ServedModel:
         self._model = self._family.load(folder / "final")
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Predictions of the family, one row per key that is to be predicted."""
+        """Answers to requests, or predictions: one row per key that is to be predicted."""
+        import pyarrow as pa
+
+        if self._family.serving is not None:
+            requests = pa.Table.from_pandas(model_input, preserve_index=False)
+            answers: pd.DataFrame = self._family.serving.answer(self._model, requests).to_pandas()
+            return answers
+        return self._scored(model_input, params)
+
+    def _scored(self, model_input: pd.DataFrame, params: dict[str, Any] | None) -> pd.DataFrame:
         import ibis
         import pyarrow as pa
 

@@ -50,6 +50,26 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """How a model answers requests by itself, where callers do not have rows of the matrix.
+
+    answer(model, requests) -> rows; columns that a request may leave out are null or absent.
+    example(model) -> a small request with every column; it and its answer are the signature that MLflow shows.
+    """
+
+    answer: Callable[[Any, pa.Table], pa.Table]
+    example: Callable[[Any], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting of a sweep that was judged on the hold-out: what was set, and what came of it."""
+
+    params: Mapping[str, str | float]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A model family. All functions are pure: same inputs (and seed), same outputs, inputs untouched.
 
@@ -66,6 +86,8 @@ class Family:
     figures(predictions, truth) -> {file stem: figure} for MLflow.
     purpose, limitations: sentences for the model card. `better`: which way a metric gets better, where not "lower".
     publications(model, matrix, tables, as_of, params) -> {table name: rows} for the warehouse and the pages.
+    trials(predictions, truth) -> {name: trial}: settings that the family has swept over, as nested runs in MLflow.
+    serving: how the registered model answers; None: it scores rows of the matrix.
     """
 
     name: str
@@ -89,3 +111,5 @@ class Family:
     purpose: str = ""
     better: Mapping[str, str] = field(default_factory=dict)
     limitations: tuple[str, ...] = ()
+    trials: Callable[[pa.Table, pa.Table], Mapping[str, Trial]] | None = None
+    serving: Serving | None = None

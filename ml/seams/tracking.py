@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -51,6 +51,18 @@ class DataInput:
     quarantined: int = 0
 
 
+class Sweep(Protocol):
+    """One setting that was swept over: what was set, and what came of it."""
+
+    @property
+    def params(self) -> Mapping[str, str | float]:
+        """What was set."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What came of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """All that MLflow shows of one retrain."""
@@ -69,6 +81,7 @@ class Record:
     card: str
     files: Mapping[str, Path] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    trials: Mapping[str, Sweep] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +173,7 @@ class Tracking:
             mlflow.log_params(dict(entry.params))
             mlflow.log_metrics(dict(entry.metrics))
             self._log_windows(entry)
+            self._log_trials(entry)
             _log_data(entry.data)
             _log_files(entry)
             version = _register(entry)
@@ -175,6 +189,14 @@ class Tracking:
         for name, metrics in entry.windows.items():
             with mlflow.start_run(run_name=name, nested=True, tags={"bellwether.window": name}):
                 mlflow.log_metrics(dict(metrics))
+
+    def _log_trials(self, entry: Record) -> None:
+        import mlflow
+
+        for name, trial in entry.trials.items():
+            with mlflow.start_run(run_name=name, nested=True, tags={"bellwether.trial": name}):
+                mlflow.log_params(dict(trial.params))
+                mlflow.log_metrics(dict(trial.metrics))
 
     def _run_link(self, run: Any) -> str:
         return f"{self.url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"

@@ -171,6 +171,23 @@ def test_publications_are_tables(of: Case) -> None:
     assert all(isinstance(rows, pa.Table) for rows in made.values())
 
 
+def test_served_models_answer_their_own_example(of: Case) -> None:
+    if of.record.serving is None:
+        pytest.skip("rows of the matrix are what is served")
+    request = of.record.serving.example(of.model)
+    answer = of.record.serving.answer(of.model, request)
+    assert len(answer) == len(request) > 0
+    assert of.record.serving.answer(of.model, request).equals(answer)
+
+
+def test_trials_are_settings_with_results(of: Case) -> None:
+    if of.record.trials is None:
+        pytest.skip("nothing is swept over")
+    made = of.record.trials(of.predictions, of.truth)
+    assert len({tuple(sorted(trial.params.items())) for trial in made.values()}) == len(made) > 1
+    assert all(trial.metrics for trial in made.values())
+
+
 def test_an_unknown_parameter_is_an_error(of: Case) -> None:
     with pytest.raises(ValueError, match="Extra inputs"):
         of.record.params(no_such_parameter=1)

@@ -12,6 +12,8 @@ from ml.families.relevance_fusion.model import fit, load, save
 from ml.families.relevance_fusion.params import RelevanceFusionParams
 from ml.families.relevance_fusion.publications import publications
 from ml.families.relevance_fusion.scoring import score
+from ml.families.relevance_fusion.serving import SERVING
+from ml.families.relevance_fusion.tradeoff import trials
 
 _HIGHER = (
     "ndcg_relevance", "ndcg_relevance_linear", "ndcg_purchase", "relevance_at_1", "purchase_at_1", "engagement_at_1",
@@ -37,6 +39,8 @@ FAMILY = Family(
     explain=explain,
     figures=figures,
     publications=publications,
+    trials=trials,
+    serving=SERVING,
     purpose="Ranks the candidates of a query by how relevant annotators would find them and by how often customers "
     "engage with them and buy them once they look at them; one weight decides between the two.",
     better=dict.fromkeys(_HIGHER, "higher"),

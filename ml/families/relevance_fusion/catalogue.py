@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import ibis
 import numpy as np
@@ -14,14 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.relevance_fusion.columns import ABOUT, NO_QUERY, PRODUCT
+from ml.families.relevance_fusion.lexicon import Documents, Rarity, documents, rarity
 from ml.families.relevance_fusion.params import RelevanceFusionParams
+from ml.families.relevance_fusion.relations import SEPARATOR
 from ml.toolkit import text
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalogue:
     """n products: texts (table of product_id and ABOUT), known (n x PRODUCT), points (n x components, of length 1)."""
 
@@ -34,8 +38,29 @@ class Catalogue:
 
     def places(self, products: Sequence[str]) -> Places:
         """Row of each product, -1 where it is not known."""
-        row = {product: place for place, product in enumerate(self.products.column("product_id").to_pylist())}
+        row = self._rows
         return np.asarray([row.get(product, -1) for product in products], dtype=np.int64)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {
+            product: place for place, product in enumerate(self.products.column("product_id").to_pylist())
+        }
+
+    @cached_property
+    def documents(self) -> Documents:
+        """The texts, indexed when first asked for."""
+        return documents(self.products.to_pylist())
+
+    @cached_property
+    def rarity(self) -> Rarity:
+        """How rare each word is."""
+        return rarity(self.documents)
+
+    @cached_property
+    def shelves(self) -> NDArray[np.str_]:
+        """The category of each product."""
+        return np.asarray([name or "" for name in self.products.column("category").to_pylist()], dtype=str)
 
     def point(self, texts: Sequence[str]) -> Floats:
         """Texts as points of length 1 (0 without known words)."""
@@ -55,12 +80,19 @@ def read_catalogue(matrix: ibis.Table, as_of: date, params: RelevanceFusionParam
         known=np.column_stack([numbers(found, name) for name in PRODUCT]),
         points=unit(space.place(prose)),
         space=space,
-        neighbours=tuple(tuple(some or ()) for some in found.column("bought_with").to_pylist()),
-        shares=tuple(tuple(some or ()) for some in found.column("bought_with_share").to_pylist()),
+        neighbours=tuple(parted(some) for some in found.column("bought_with").to_pylist()),
+        shares=tuple(
+            tuple(map(float, parted(some))) for some in found.column("bought_with_share").to_pylist()
+        ),
     )
 
 
-def describe(product: dict[str, str | None]) -> str:
+def parted(text: str | None) -> tuple[str, ...]:
+    """The names of a text that `relations.side_by_side` made."""
+    return tuple(text.split(SEPARATOR)) if text else ()
+
+
+def describe(product: Mapping[str, Any]) -> str:
     """The text of a product whose meaning is compared."""
     return " ".join(str(product.get(name) or "") for name in ("title", "category", "description"))
 

@@ -49,6 +49,7 @@ RELATION: dict[str, str] = {
     "bought_with_relevant": "it is bought together with the relevant products",
 }
 LEARNED: dict[str, str] = {
+    "relevance": "how relevant annotators would find it",
     "semantic": "how near its meaning is to the query",
     "like_matches": "its description is like the best matches'",
     "like_relevant": "its description is like the relevant products'",

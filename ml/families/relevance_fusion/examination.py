@@ -8,25 +8,26 @@ places tells the two apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ibis
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.relevance_fusion.columns import NO_QUERY, PLACES
+from ml.families.relevance_fusion.columns import KEY, NO_QUERY, PLACES
+from ml.toolkit import position_bias
 
 Floats = NDArray[np.float64]
-_PAIRS = 300_000
-_ROUNDS = 100
-_PRIOR = 1.0
+_RESULTS = 300_000
+_DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """By modality: the chance that each place is looked at, against the first place."""
+    """By modality: the chance that each place is looked at, against the first place; `bands` are its low and high."""
 
     curves: Mapping[str, tuple[float, ...]]
+    bands: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
 
     def of(self, modality: str) -> tuple[float, ...]:
         """The curve of a modality; one that was never seen is looked at everywhere."""
@@ -55,50 +56,45 @@ class Examination:
 
 
 def estimate(matrix: ibis.Table) -> Examination:
-    """The curves of all modalities of the matrix's outcomes."""
-    asked = matrix.filter((matrix.query != NO_QUERY) & matrix.shown_1.notnull())
-    names = [f"{what}_{place}" for what in ("shown", "engaged") for place in range(1, PLACES + 1)]
-    pairs = asked.group_by("modality", "query", "product_id").aggregate(
-        **{name: asked[name].sum() for name in names}
-    )
-    shown = sum((pairs[f"shown_{place}"] for place in range(2, PLACES + 1)), pairs["shown_1"])
-    some = (
-        pairs.filter(shown > 0).order_by(pairs.query.hash(), "query", "product_id", "modality").limit(_PAIRS)
-    )
-    rows = some.select("modality", *names).to_pyarrow()
-    modality = np.asarray(rows.column("modality").to_pylist(), dtype=str)
-    counts = np.column_stack([rows.column(name).to_numpy() for name in names]).astype(np.float64)
-    curves = {
-        str(name): tuple(curve(counts[modality == name, :PLACES], counts[modality == name, PLACES:]).tolist())
-        for name in np.unique(modality)
-    }
-    return Examination(curves)
+    """The curves of all modalities of the matrix's outcomes; a result is a pair in a period (tastes change).
 
-
-def curve(shown: Floats, engaged: Floats) -> Floats:
-    """Chances of looking at each place against the first, from counts per pair and place (pairs x places).
-
-    The maximum of the Poisson likelihood of engaged ~ shown * chance(place) * wanted(pair), found by alternating
-    between the two factors; places without a result get the chance of the place before them.
+    Of more than _RESULTS results some queries' are taken. A place that nothing is known of is looked at like the one
+    before it.
     """
-    wanted = _usual(shown, engaged)
-    chance = np.ones(shown.shape[1])
-    for _ in range(_ROUNDS):
-        expected = shown @ chance
-        pairs = (engaged.sum(axis=1) + _PRIOR * wanted) / (expected + _PRIOR)
-        by_place = pairs @ shown
-        chance = np.where(by_place > 0, engaged.sum(axis=0) / np.maximum(by_place, 1e-12), np.nan)
-        chance = chance / chance[0] if chance[0] > 0 else np.ones_like(chance)
-        chance = _carried(chance)
-    return np.clip(chance, 1e-3, 1.0)
+    asked = matrix.filter((matrix.query != NO_QUERY) & matrix.shown_1.notnull())
+    shown = sum((asked[f"shown_{place}"] for place in range(2, PLACES + 1)), asked.shown_1)
+    names = [f"{what}_{place}" for what in ("shown", "engaged") for place in range(1, PLACES + 1)]
+    some = asked.filter(shown > 0).order_by(asked.query.hash(), *KEY).limit(_RESULTS)
+    rows = some.select("modality", "query", *names).to_pyarrow()
+    modality = np.asarray(rows.column("modality").to_pylist(), dtype=str)
+    query = np.unique(np.asarray(rows.column("query").to_pylist(), dtype=str), return_inverse=True)[1]
+    counts = np.column_stack([rows.column(name).to_numpy() for name in names]).astype(np.float64)
+    found = {
+        str(name): _curve(counts[modality == name], query[modality == name]) for name in np.unique(modality)
+    }
+    return Examination(
+        {name: tuple(_carried(one.relative)) for name, one in found.items()},
+        {name: (tuple(one.low.tolist()), tuple(one.high.tolist())) for name, one in found.items()},
+    )
 
 
-def _usual(shown: Floats, engaged: Floats) -> float:
-    return float(engaged.sum() / max(shown.sum(), 1.0))
+def _curve(counts: Floats, query: NDArray[np.int64]) -> position_bias.Examination:
+    """From counts of results x (shown at each place, engaged at each place)."""
+    row, place = np.nonzero(counts[:, :PLACES])
+    found = position_bias.examination(
+        position_bias.Counts(
+            query[row], row, place + 1, counts[row, place], counts[row, PLACES + place]
+        ),
+        draws=_DRAWS,
+    )  # fmt: skip
+    short = PLACES - len(found.relative)
+    return position_bias.Examination(
+        *(np.append(values, np.full(short, np.nan)) for values in (found.relative, found.low, found.high))
+    )
 
 
-def _carried(chance: Floats) -> Floats:
-    for place in range(1, len(chance)):
-        if not np.isfinite(chance[place]):
-            chance[place] = chance[place - 1]
-    return chance
+def _carried(relative: Floats) -> list[float]:
+    out = [1.0]
+    for chance in relative[1:]:
+        out.append(float(np.clip(chance, 1e-3, 1.0)) if np.isfinite(chance) else out[-1])
+    return out

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ml.families.relevance_fusion import fusing
 from ml.families.relevance_fusion.columns import FEATURES, KEY
-from ml.families.relevance_fusion.model import Model, mix_name
+from ml.families.relevance_fusion.model import Model, mix_name, told_relevance
 from ml.families.relevance_fusion.params import RelevanceFusionParams
 from ml.families.relevance_fusion.rankers import ENGAGEMENT, PURCHASE, RELEVANCE
 from ml.families.relevance_fusion.scoring import candidates_at, schema
@@ -54,20 +54,22 @@ def _table(rows: pa.Table, feature: list[list[str]], value: Floats, contribution
     return pa.table({**keys, **columns})
 
 
-def contributions(model: Model, seen: NDArray[np.float32], *, exact: bool = True) -> Floats:
+def contributions(model: Model, seen: NDArray[np.float32]) -> Floats:
     """Contributions of each feature to the score at the operating point (n x features + 1, the last: the start)."""
     total = np.zeros((len(seen), len(FEATURES) + 1))
-    if len(seen):
-        for name, weight in parts(model).items():
-            total += weight * boosting.contributions(model.boosters[name], list(FEATURES), seen)
+    if not len(seen):
+        return total
+    seen = told_relevance(model.boosters, seen)
+    for name, weight in parts(model).items():
+        total += weight * boosting.contributions(model.boosters[name], list(FEATURES), seen)
     return total
 
 
 def parts(model: Model) -> dict[str, float]:
-    """The boosters that the operating point is made of, with their weights."""
+    """The boosters that the operating point is made of, with their weights (a purchase is an engagement first)."""
     point, share = model.fusion.point, model.fusion.units.share
     if point.fusion == fusing.LABELS:
         return {mix_name(point.weight): 1.0}
     wanted = 1 - point.weight
-    weights = {RELEVANCE: point.weight, PURCHASE: wanted * (1 - share), ENGAGEMENT: wanted * share}
+    weights = {RELEVANCE: point.weight, PURCHASE: wanted * (1 - share), ENGAGEMENT: wanted}
     return {name: weight for name, weight in weights.items() if weight > 0 and name in model.boosters}

@@ -22,7 +22,7 @@ from ml.families.relevance_fusion.columns import (
 )
 from ml.families.relevance_fusion.matching import matching
 from ml.families.relevance_fusion.params import RelevanceFusionParams
-from ml.families.relevance_fusion.shelf import bought_together, products, shelf
+from ml.families.relevance_fusion.shelf import NEIGHBOURS, bought_together, products, shelf
 
 _ROW = ["query", "product_id", "step"]
 
@@ -31,10 +31,17 @@ def features(tables: Tables, as_of: date, params: RelevanceFusionParams) -> ibis
     """The matrix for `as_of`: rows of queries and, under the empty query, rows of products."""
     time = clock(as_of, params)
     items = products(tables, time)
-    known = shelf(items, tables, time)
-    together = bought_together(tables, time)
+    known = settled(shelf(items, tables, time))
+    together = settled(bought_together(tables, time))
     asked = _asked(tables, items, known, together, time, params)
     return ibis.union(asked, _products(items, known, together))
+
+
+def settled(step: ibis.Table) -> ibis.Table:
+    """The rows of a step, computed now and kept by the engine: a single statement of all steps would hold every one of
+    them in memory at the same time."""
+    name = ibis.util.gen_name("relevance_fusion")
+    return step.get_backend().create_table(name, step, temp=True)
 
 
 def _asked(
@@ -45,11 +52,11 @@ def _asked(
     time: Clock,
     params: RelevanceFusionParams,
 ) -> ibis.Table:
-    listed, judged = listings.listings(tables, time), listings.judgements(tables, time)
+    listed, judged = settled(listings.listings(tables, time)), settled(listings.judgements(tables, time))
     graded = listings.grades(judged)
-    rows = listings.candidates(listed, graded, time, params).semi_join(items, "product_id")
+    rows = settled(listings.candidates(listed, graded, time, params).semi_join(items, "product_id"))
     pairs = rows.select(*_ROW).distinct()
-    matched = matching(pairs, items, time)
+    matched = settled(matching(pairs, items, time))
     described = _related(pairs, matched, judged, items, together, time)
     about = known.select("product_id", "step", "day", "category", *PRODUCT)
     described = described.join(about, ["product_id", "step"])
@@ -67,7 +74,8 @@ def _related(
 ) -> ibis.Table:
     best, good = relations.matches(matched), relations.relevant(judged, time)
     for name, anchors in (("matches", best), ("relevant", good)):
-        beside = relations.compared(pairs, anchors, items, together, name)
+        anchors = settled(anchors)
+        beside = settled(relations.compared(pairs, anchors, items, together, name))
         matched = _left(matched, beside, _ROW, [name for name in beside.columns if name in KNOWN])
         matched = _left(matched, relations.listed(anchors, name), ["query", "step"], [name])
     return matched
@@ -88,7 +96,7 @@ def _final(full: ibis.Table) -> ibis.Table:
         "grade": full.grade.cast("float32"), "annotators": full.annotators.cast("int32"), "judged_day": full.judged_day
     }  # fmt: skip
     nothing = {name: ibis.null("string") for name in ABOUT if name != "category"}
-    lists = {"bought_with": ibis.null("array<string>"), "bought_with_share": ibis.null("array<float32>")}
+    lists = {"bought_with": ibis.null("string"), "bought_with_share": ibis.null("string")}
     return full.select(
         *KEY, "category", "matches", "relevant", **nothing, **known, voice=voice, **lists, **label, **counts
     ).select(*COLUMNS)
@@ -96,11 +104,9 @@ def _final(full: ibis.Table) -> ibis.Table:
 
 def _products(items: ibis.Table, known: ibis.Table, together: ibis.Table) -> ibis.Table:
     """The rows of the empty query: every product that was known on the first day of the period."""
-    lists = together.group_by("product_id", "step").aggregate(
-        bought_with=together.other.collect(order_by=[together.share.desc(), together.other]),
-        bought_with_share=together.share.cast("float32").collect(
-            order_by=[together.share.desc(), together.other]
-        ),
+    named = together.mutate(percent=together.share.cast("string"))
+    lists = relations.side_by_side(
+        named, ["product_id", "step"], {"bought_with": "other", "bought_with_share": "percent"}, NEIGHBOURS
     )
     there = known.filter(known.since <= known.step)
     full = _left(
@@ -113,6 +119,6 @@ def _products(items: ibis.Table, known: ibis.Table, together: ibis.Table) -> ibi
     return full.select(
         "product_id", "day", *ABOUT, "bought_with", "bought_with_share",
         query=ibis.literal(NO_QUERY), modality=ibis.literal(""), **empty, **about,
-        matches=ibis.null("array<string>"), relevant=ibis.null("array<string>"), **label,
+        matches=ibis.null("string"), relevant=ibis.null("string"), **label,
         **{name: ibis.null("int32") for name in COUNTS},
     ).select(*COLUMNS)  # fmt: skip

@@ -29,7 +29,7 @@ def listings(tables: Tables, clock: Clock) -> ibis.Table:
     )  # fmt: skip
     seen = seen.filter(seen.query != NO_QUERY)
     counts = {
-        f"{what}_{place}": seen[what].sum(where=seen.place == place).fill_null(0)
+        f"{what}_{place}": seen[what].sum(where=seen.place == place).fill_null(0).cast("int32")
         for what in OUTCOMES
         for place in range(1, PLACES + 1)
     }

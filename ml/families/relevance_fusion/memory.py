@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.families.relevance_fusion.catalogue import parted
 from ml.families.relevance_fusion.columns import NO_QUERY
 from ml.families.relevance_fusion.history import SUMS, totals
 from ml.families.relevance_fusion.params import RelevanceFusionParams
@@ -76,10 +77,7 @@ def _relevant(matrix: ibis.Table, as_of: date) -> dict[str, tuple[str, ...]]:
     newest = ibis.window(group_by="query", order_by=[rows.day.desc(), rows.product_id, rows.modality])
     last = rows.mutate(place=ibis.row_number().over(newest)).filter(lambda t: t.place == 0)
     found = last.select("query", "relevant").order_by("query").to_pyarrow()
-    return {
-        q: tuple(some)
-        for q, some in zip(found["query"].to_pylist(), found["relevant"].to_pylist(), strict=True)
-    }
+    return {row["query"]: parted(row["relevant"]) for row in found.to_pylist()}
 
 
 def write(memory: Memory, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -115,20 +115,42 @@ def _boosters(known: Sheet, params: RelevanceFusionParams) -> Boosters:
     good = rankers.judged(known, params.seed)
     if len(good.label):
         grown[RELEVANCE] = rankers.grow(good, params)
-    for ranker in (rankers.ENGAGEMENT, rankers.PURCHASE):
-        wanted = rankers.observed(known, ranker, params.debias)
-        if not wanted.label.any():
-            continue
-        unbiased = params.debias == "lambdarank_unbiased"
-        grown[ranker] = (
-            rankers.grow_unbiased(known.take(known.column("shown") > 0), ranker, params)
-            if unbiased
-            else rankers.grow(wanted, params)
-        )
+        known = Sheet(known.rows, rankers.told(known.seen, _foretold(known, params)))
+    grown |= _wanted(known, params)
     if RELEVANCE in grown and rankers.PURCHASE in grown and params.fusion != fusing.SCORES:
         for weight in params.mixes:
             rows = rankers.mixed(known, weight, params)
             grown[mix_name(weight)] = rankers.grow(rows, params, "reg:squarederror")
+    return grown
+
+
+def _foretold(known: Sheet, params: RelevanceFusionParams) -> Floats:
+    """The relevance of every row as said by a ranker that has not seen the judgements of its query."""
+    half = rankers.hashed(known.texts("query"), params.seed + 2, 2)
+    said = np.full(len(half), np.nan)
+    for number in (0, 1):
+        others = rankers.judged(known.take(half != number), params.seed)
+        if len(others.label):
+            seen = known.seen[half == number]
+            said[half == number] = rankers.chances(rankers.grow(others, params), seen)
+    return said
+
+
+def _wanted(known: Sheet, params: RelevanceFusionParams) -> Boosters:
+    """Engagement, and purchase: of what is engaged with, or by itself where the method gives no chances."""
+    grown: Boosters = {}
+    if params.debias == "lambdarank_unbiased":
+        shown = known.take(known.column("shown") > 0)
+        for ranker in (rankers.ENGAGEMENT, rankers.PURCHASE):
+            if rankers.observed(shown, ranker, params.debias).label.any():
+                grown[ranker] = rankers.grow_unbiased(shown, ranker, params)
+        return grown
+    engaged = rankers.observed(known, rankers.ENGAGEMENT, params.debias)
+    if engaged.label.any():
+        grown[rankers.ENGAGEMENT] = rankers.grow(engaged, params)
+        bought = rankers.converted(known)
+        if bought.label.any():
+            grown[rankers.PURCHASE] = rankers.grow(bought, params)
     return grown
 
 
@@ -141,10 +163,8 @@ def _trial(known: Sheet, params: RelevanceFusionParams) -> Fusion:
     """Fit without the held-out rows, then calibrate, sweep and choose on them."""
     learn, judge = held_out(known, params)
     boosters = _boosters(learn, params)
-    raw = {name: rankers.chances(booster, judge.seen) for name, booster in boosters.items()}
-    calibrations = {
-        name: _calibration(boosters[name], judge, name, params) for name in RANKERS if name in raw
-    }
+    raw = said(boosters, judge.seen)
+    calibrations = {name: _calibration(boosters, judge, name, params) for name in RANKERS if name in raw}
     chances = calibrated(raw, calibrations, len(judge.seen))
     held = board(judge.rows)
     units = fusing.units_of(held, chances, params.engagement_share)
@@ -172,13 +192,32 @@ def _in_case_order(known: Sheet) -> Sheet:
     return known.take(case_order(known.rows))
 
 
-def _calibration(booster: xgb.Booster, judge: Sheet, ranker: str, params: RelevanceFusionParams) -> Logistic:
+def said(boosters: Boosters, seen: NDArray[np.float32], names: Collection[str] = ()) -> dict[str, Floats]:
+    """What each booster (of `names`, where given) says of rows; purchase is engagement times what then becomes one."""
+    seen = told_relevance(boosters, seen)
+    out = {name: rankers.chances(boosters[name], seen) for name in boosters if not names or name in names}
+    if RELEVANCE in out:
+        out[RELEVANCE] = seen[:, list(FEATURES).index(RELEVANCE)].astype(np.float64)
+    if rankers.PURCHASE in out and boosters[rankers.PURCHASE].attr("scale") != "margin":
+        out[rankers.PURCHASE] = out[rankers.PURCHASE] * out[rankers.ENGAGEMENT]
+    return out
+
+
+def told_relevance(boosters: Boosters, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The columns with what the ranker of relevance says, which itself does not see that column."""
+    if RELEVANCE not in boosters:
+        return seen
+    blind = rankers.told(seen, np.array(np.nan))
+    return rankers.told(seen, rankers.chances(boosters[RELEVANCE], blind))
+
+
+def _calibration(boosters: Boosters, judge: Sheet, ranker: str, params: RelevanceFusionParams) -> Logistic:
     some = (
         rankers.judged(judge, params.seed)
         if ranker == RELEVANCE
         else rankers.observed(judge, ranker, params.debias)
     )
-    return calibrate(rankers.chances(booster, some.sheet.seen), some.label, some.weight)
+    return calibrate(said(boosters, some.sheet.seen)[ranker], some.label, some.weight)
 
 
 def calibrated(
@@ -203,13 +242,9 @@ def score_rows(model: Model, seen: NDArray[np.float32], *, sweep: bool = True) -
     point = model.fusion.point
     wanted = {point.weight} if point.fusion == fusing.LABELS else set()
     wanted |= set(model.mixes) if sweep else set()
-    raw = {name: rankers.chances(model.boosters[name], seen) for name in RANKERS if name in model.boosters}
+    raw = said(model.boosters, seen, {*RANKERS, *(mix_name(weight) for weight in wanted)})
     chances = calibrated(raw, model.fusion.calibrations, len(seen))
-    mixed = {
-        weight: rankers.chances(model.boosters[mix_name(weight)], seen)
-        for weight in sorted(wanted)
-        if mix_name(weight) in model.boosters
-    }
+    mixed = {weight: raw[mix_name(weight)] for weight in sorted(wanted) if mix_name(weight) in raw}
     if point.fusion == fusing.LABELS:
         return Scored(chances, mixed, mixed[point.weight])
     return Scored(chances, mixed, model.fusion.units.fused(chances, point.weight))
@@ -224,7 +259,7 @@ def save(model: Model, folder: Path) -> None:
     memory.write(model.memory, folder)
     rest = {
         "boosters": sorted(model.boosters), "mixes": model.mixes, "usual": asdict(model.usual),
-        "examination": model.examination.curves, "units": asdict(model.fusion.units),
+        "examination": asdict(model.examination), "units": asdict(model.fusion.units),
         "point": asdict(model.fusion.point),
         "calibrations": {name: asdict(one) for name, one in model.fusion.calibrations.items()},
     }  # fmt: skip
@@ -243,7 +278,7 @@ def load(folder: Path) -> Model:
         boosters={name: boosting.read(folder / name) for name in rest["boosters"]},
         fusion=fusion,
         mixes=tuple(rest["mixes"]),
-        examination=Examination({name: tuple(curve) for name, curve in rest["examination"].items()}),
+        examination=Examination(**rest["examination"]),
         usual=Usual(**rest["usual"]),
         catalogue=catalogue.read(folder),
         memory=memory.read(folder),

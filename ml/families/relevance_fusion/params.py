@@ -23,7 +23,7 @@ class RelevanceFusionParams(FamilyParams):
     """
 
     period_days: int = Field(28, ge=1)
-    history_days: int = Field(364, ge=28)
+    history_days: int = Field(728, ge=28)
     windows: int = Field(3, ge=3, le=12)
     recent_periods: int = Field(2, ge=1)
     max_rows: int = Field(600_000, ge=1000)

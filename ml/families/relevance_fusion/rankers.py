@@ -56,6 +56,24 @@ def judged(known: Sheet, seed: int) -> Labelled:
     return Labelled(Sheet(some.rows, seen), some.column("grade") / TOP_GRADE, 1.0 / times[place])
 
 
+def converted(known: Sheet) -> Labelled:
+    """The rows that were engaged with, with the share of engagements that became purchases.
+
+    Whatever was engaged with had been looked at: the place has no say in it (Ma et al. 2018 learn purchases in the
+    same two steps, from all impressions).
+    """
+    some = known.take(known.column("engaged") > 0)
+    engaged = some.column("engaged")
+    return Labelled(some, some.column("purchased") / engaged, engaged)
+
+
+def told(seen: NDArray[np.float32], relevance: Floats) -> NDArray[np.float32]:
+    """The columns with what the ranker of relevance says."""
+    out = seen.copy()
+    out[:, list(FEATURES).index(RELEVANCE)] = relevance
+    return out
+
+
 def hashed(names: NDArray[np.str_], seed: int, groups: int) -> NDArray[np.int64]:
     """A group from 0 to groups - 1 for each name, the same on every machine."""
     from zlib import crc32
@@ -107,7 +125,7 @@ def grow(rows: Labelled, params: RelevanceFusionParams, objective: str = "binary
     mean = float(np.average(rows.label, weights=rows.weight))
     recipe = boosting.Recipe(
         objective=objective, rounds=params.rounds, learning_rate=params.learning_rate, depth=params.depth,
-        minimum_weight=1.0, columns=0.6, seed=params.seed, nthread=params.nthread,
+        minimum_weight=5.0, columns=0.6, seed=params.seed, nthread=params.nthread,
         options={"base_score": float(np.clip(mean, 1e-4, 1 - 1e-4))},
     )  # fmt: skip
     weight = rows.weight / rows.weight.mean()

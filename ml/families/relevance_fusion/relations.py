@@ -6,12 +6,15 @@ those that annotators found relevant before the period, where there are any. A p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import ibis
 
 from ml.families.relevance_fusion.clock import Clock
 from ml.toolkit.windows import exact_sum
 
 ANCHORS = 4
+SEPARATOR = "\t"
 RELEVANT_GRADE = 2.0
 _GROUP = ("query", "step")
 _ROW = ("query", "product_id", "step")
@@ -40,8 +43,26 @@ def _best(some: ibis.Table, by: str) -> ibis.Table:
 
 
 def listed(anchors: ibis.Table, name: str) -> ibis.Table:
-    """query, step, and the anchors as one list."""
-    return anchors.group_by(*_GROUP).aggregate(**{name: anchors.anchor.collect(order_by=anchors.place)})
+    """query, step, and the anchors as one text, a tab between two."""
+    return side_by_side(anchors, list(_GROUP), {name: "anchor"}, ANCHORS)
+
+
+def side_by_side(rows: ibis.Table, by: list[str], columns: Mapping[str, str], most: int) -> ibis.Table:
+    """by..., and the values of each column in the order of `place` as one text, SEPARATOR between two.
+
+    Aggregates of lists in order would keep every group's rows in memory.
+    """
+    found = {
+        f"{name}_{place}": rows[column].max(where=rows.place == place)
+        for name, column in columns.items()
+        for place in range(most)
+    }
+    wide = rows.group_by(*by).aggregate(**found)
+    joined = {
+        name: ibis.literal(SEPARATOR).join([wide[f"{name}_{place}"] for place in range(most)])
+        for name in columns
+    }
+    return wide.select(*by, **joined)
 
 
 def compared(

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ml.families.relevance_fusion.catalogue import Catalogue, numbers
+from ml.families.relevance_fusion.catalogue import Catalogue, numbers, parted
 from ml.families.relevance_fusion.columns import COUNTS, FEATURES, KEY, KNOWN, LEARNED
 from ml.families.relevance_fusion.history import SUMS
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 _BLOCK = 50_000
+DECIMALS = 5  # of cosines: so that a request and a table see the same
 _PAIR_PRIOR, _PRODUCT_PRIOR = 5.0, 20.0
 HISTORY = tuple(f"{of}_{what}" for of in ("pair", "product") for what in SUMS)
 LABELS = ("grade", "annotators", "shown", "exposure", "engaged", "purchased")
@@ -52,7 +53,7 @@ class Sheet:
                 empty = None if name in ("grade", "annotators") else 0
                 value = pc.if_else(pa.array(hidden), pa.scalar(empty, rows[name].type), rows[name])
                 rows = rows.set_column(rows.column_names.index(name), name, value)
-        return Sheet(rows, self.seen)
+        return Sheet(rows, self.seen.copy())
 
     def column(self, name: str) -> Floats:
         """A numeric column, missing values as NaN."""
@@ -69,11 +70,11 @@ def sheet(rows: ibis.Table, catalogue: Catalogue, usual: Usual) -> Sheet:
     beside = [name for name in ("ips_engaged", "ips_purchased", *_layers(rows)) if name in rows.columns]
     found = rows.select(*wanted, *beside).order_by(*KEY).to_pyarrow()
     columns = {name: numbers(found, name) for name in KNOWN}
-    columns |= meanings(
-        catalogue,
-        *(found.column(name).to_pylist() for name in ("query", "product_id", "matches", "relevant")),
-    )
+    queries, products = (found.column(name).to_pylist() for name in ("query", "product_id"))
+    anchors = ([parted(some) for some in found.column(name).to_pylist()] for name in ("matches", "relevant"))
+    columns |= meanings(catalogue, queries, products, *anchors)
     columns |= rates({name: numbers(found, name) for name in HISTORY}, usual)
+    columns["relevance"] = np.full(found.num_rows, np.nan)  # said by the ranker of relevance, later
     return Sheet(found.drop_columns(["matches", "relevant"]), stack(columns))
 
 
@@ -102,8 +103,8 @@ def meanings(
     catalogue: Catalogue,
     queries: Sequence[str],
     products: Sequence[str],
-    matches: Sequence[Sequence[str] | None],
-    relevant: Sequence[Sequence[str] | None],
+    matches: Sequence[Sequence[str]],
+    relevant: Sequence[Sequence[str]],
 ) -> dict[str, Floats]:
     """The learned columns of meaning: `semantic`, `like_matches`, `like_relevant`."""
     names, place = np.unique(np.asarray(queries, dtype=str), return_inverse=True)
@@ -111,7 +112,7 @@ def meanings(
     product = catalogue.places(products)
     points = np.vstack([catalogue.points, np.zeros((1, catalogue.points.shape[1]))])
     out = {
-        "semantic": _dots(asked, place, points, product),
+        "semantic": np.round(_dots(asked, place, points, product), DECIMALS),
         "like_matches": _likeness(catalogue, points, product, matches),
         "like_relevant": _likeness(catalogue, points, product, relevant),
     }
@@ -130,15 +131,15 @@ def _dots(
 
 
 def _likeness(
-    catalogue: Catalogue, points: Floats, product: NDArray[np.int64], anchors: Sequence[Sequence[str] | None]
+    catalogue: Catalogue, points: Floats, product: NDArray[np.int64], anchors: Sequence[Sequence[str]]
 ) -> Floats:
     """Mean cosine of each product with the anchors of its row, itself left out; NaN without anchors."""
-    sizes = np.asarray([len(some or ()) for some in anchors])
+    sizes = np.asarray([len(some) for some in anchors])
     row = np.repeat(np.arange(len(sizes)), sizes)
-    anchor = catalogue.places([one for some in anchors for one in some or ()])
+    anchor = catalogue.places([one for some in anchors for one in some])
     other = (anchor != product[row]) & (anchor >= 0)
     row, anchor = row[other], anchor[other]
     cosine = _dots(points, product[row], points, anchor)
     total = np.bincount(row, weights=cosine, minlength=len(sizes))
     number = np.bincount(row, minlength=len(sizes))
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return np.where(number > 0, np.round(total / np.maximum(number, 1), DECIMALS), np.nan)

@@ -12,6 +12,7 @@ from ml.toolkit.windows import exact_sum
 NEIGHBOURS = 20
 _LARGEST_BASKET = 50
 _LEAST_TOGETHER = 2
+_RENEWED = 6
 _SPANS = (1, 3, 13)
 
 
@@ -70,41 +71,61 @@ def _over(price: ibis.Value, usual: ibis.Value) -> ibis.Value:
 
 
 def bought_together(tables: Tables, clock: Clock) -> ibis.Table:
-    """product_id, step, other, share: the NEIGHBOURS products most often in the same order before the step.
+    """product_id, step, other, share, place: the NEIGHBOURS products most often in the same order.
 
     share = orders with both / sqrt(orders with one * orders with the other); at least _LEAST_TOGETHER orders with both.
-    Orders of more than _LARGEST_BASKET products say nothing about taste and are left out.
+    What goes together changes slowly: it is counted anew every _RENEWED steps, from the orders before. Orders of more
+    than _LARGEST_BASKET products say nothing about taste and are left out.
     """
     baskets = _baskets(tables, clock)
     beside = baskets.select("order_id", other="product_id")
-    both = baskets.join(beside, "order_id").filter(lambda t: t.product_id != t.other)
-    pairs = both.group_by("product_id", "other", "step").aggregate(both=both.count())
-    alone = baskets.group_by("product_id", "step").aggregate(orders=baskets.count())
-    known, single = (
-        _until(pairs, clock, "both", "product_id", "other"),
-        _until(alone, clock, "orders", "product_id"),
+    both = baskets.join(beside, "order_id").filter(lambda t: t.product_id < t.other)
+    pairs = both.group_by("product_id", "other", "since").aggregate(both=both.count())
+    alone = baskets.group_by("product_id", "since").aggregate(orders=baskets.count())
+    known = _until(_often(pairs), clock, "both", "product_id", "other")
+    mirrored = known.select("renewed", "both", product_id=known.other, other=known.product_id)
+    known = ibis.union(
+        known.filter(known.both >= _LEAST_TOGETHER), mirrored.filter(mirrored.both >= _LEAST_TOGETHER)
     )
-    known = known.filter(known.both >= _LEAST_TOGETHER)
-    other = single.select("step", other=single.product_id, other_orders=single.orders)
-    shared = known.join(single, ["product_id", "step"]).join(other, ["other", "step"])
-    shared = shared.mutate(share=shared.both / (shared.orders * shared.other_orders).cast("float64").sqrt())
-    best = ibis.window(group_by=["product_id", "step"], order_by=[shared.share.desc(), shared.other])
+    ranked = _nearest(known, _until(alone, clock, "orders", "product_id"))
+    steps = clock.steps().mutate(renewed=lambda t: _renewed(t.step))
+    return ranked.join(steps, "renewed").select("product_id", "step", "other", "share", "place")
+
+
+def _renewed(step: ibis.Value) -> ibis.Value:
+    """The step at which what is known at `step` was counted."""
+    return (step // _RENEWED) * _RENEWED
+
+
+def _often(pairs: ibis.Table) -> ibis.Table:
+    """Pairs that come up often enough in the end: what is left out here would be left out at every step."""
+    total = pairs.both.sum().over(ibis.window(group_by=["product_id", "other"]))
+    return pairs.mutate(total=total).filter(lambda t: t.total >= _LEAST_TOGETHER).drop("total")
+
+
+def _nearest(known: ibis.Table, single: ibis.Table) -> ibis.Table:
+    other = single.select("renewed", other=single.product_id, other_orders=single.orders)
+    shared = known.join(single, ["product_id", "renewed"]).join(other, ["other", "renewed"])
+    shared = shared.mutate(
+        share=(shared.both / (shared.orders * shared.other_orders).cast("float64").sqrt()).round(6)
+    )
+    best = ibis.window(group_by=["product_id", "renewed"], order_by=[shared.share.desc(), shared.other])
     ranked = shared.mutate(place=ibis.row_number().over(best))
-    return ranked.filter(ranked.place < NEIGHBOURS).select("product_id", "step", "other", "share")
+    return ranked.filter(ranked.place < NEIGHBOURS).select("product_id", "renewed", "other", "share", "place")
 
 
 def _baskets(tables: Tables, clock: Clock) -> ibis.Table:
     lines = tables["order_lines"]
     bought = lines.filter(clock.within(lines.ordered_at) & (lines.quantity > 0))
-    bought = bought.select("order_id", "product_id", step=clock.step_of(bought.ordered_at)).distinct()
+    since = -_renewed(-clock.step_of(bought.ordered_at) - 1)
+    bought = bought.select("order_id", "product_id", since=since).distinct()
     size = bought.count().over(ibis.window(group_by="order_id"))
     sized = bought.mutate(size=size)
     return sized.filter((sized.size > 1) & (sized.size <= _LARGEST_BASKET)).drop("size")
 
 
 def _until(counted: ibis.Table, clock: Clock, name: str, *by: str) -> ibis.Table:
-    """Counts by step as running totals: `by`, step, and the total before that step."""
-    steps = clock.steps()
-    then = counted.rename(then="step")
-    earlier = then.join(steps, then.then < steps.step)
-    return earlier.group_by(*by, "step").aggregate(**{name: earlier[name].sum()})
+    """Counts since a step as running totals: `by`, renewed, and the total by then."""
+    renewed = clock.steps().select(renewed=lambda t: _renewed(t.step)).distinct()
+    earlier = counted.join(renewed, counted.since <= renewed.renewed)
+    return earlier.group_by(*by, "renewed").aggregate(**{name: earlier[name].sum()})

@@ -6,10 +6,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.families.record import Trial
 from ml.families.relevance_fusion import judge
 from ml.families.relevance_fusion.worth import AIMS, Board, Side
 
 Floats = NDArray[np.float64]
+
+
+def trials(predictions: pa.Table, truth: pa.Table) -> dict[str, Trial]:
+    """Every ranking of the sweep over the weight of relevance, for both fusions."""
+    both = judge.side_by_side(predictions, truth)
+    out = {}
+    for point, score in judge.curve(both).items():
+        worth = {f"{aim}_at_1": value for aim, value in both.at_first(score).items() if np.isfinite(value)}
+        out[point.name] = Trial({"fusion": point.fusion, "weight": point.weight}, worth)
+    return out
 
 
 def tradeoff(both: Board, draws: int, seed: int, confidence: float = 0.95) -> pa.Table:
