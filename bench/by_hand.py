@@ -1,7 +1,7 @@
 """The same outputs as two stages, computed by DuckDB SQL written by hand: no Ibis, no Great Expectations.
 
-    python -m bench.by_hand validate      # as `python -m ml.stages.validate order_lines`
-    python -m bench.by_hand features      # as `python -m ml.stages.features seasonality`
+    python -m bench.by_hand validate order_lines   # as `python -m ml.stages.validate order_lines`
+    python -m bench.by_hand features seasonality   # as `python -m ml.stages.features seasonality`
 
 Run in a workspace (params.yaml, data/), where the stages before it have run; what comes out goes to data/by-hand, so
 that both can be compared. Memory and threads are those of params.yaml. The SQL lies in bench/sql.
@@ -24,11 +24,20 @@ import yaml
 SQL = Path(__file__).parent / "sql"
 OUT = Path("data/by-hand")
 WRITE = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
-REPORTED = ("whole", "counts", "examples", "days", "deciles", "bins", "distinct_texts")
-CONTRACT = {
-    "order_id": "string", "line_no": "int64", "ordered_at": "timestamp[us]", "customer_id": "string",
-    "product_id": "string", "quantity": "double", "unit_price": "double",
+CONTRACTS: Mapping[str, Mapping[str, str]] = {
+    "order_lines": {
+        "order_id": "string", "line_no": "int64", "ordered_at": "timestamp[us]", "customer_id": "string",
+        "product_id": "string", "quantity": "double", "unit_price": "double",
+    },
+    "searches": {
+        "search_id": "string", "position": "int64", "searched_at": "timestamp[us]", "customer_id": "string",
+        "query": "string", "modality": "string", "product_id": "string", "engaged": "bool", "purchased": "bool",
+    },
 }  # fmt: skip
+REPORTED = {
+    "order_lines": ("whole", "counts", "examples", "days", "deciles", "bins", "distinct_texts"),
+    "searches": ("whole", "counts", "examples", "days", "shares", "distinct_texts"),
+}
 DEFAULTS = {"history_days": 1100, "horizon": 28, "discontinued_after": 400}
 
 
@@ -38,33 +47,35 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", choices=("validate", "features"))
-    step = {"validate": validate, "features": features}[parser.parse_args().step]
-    step(yaml.safe_load(Path("params.yaml").read_text()))
+    parser.add_argument("of", choices=(*CONTRACTS, "seasonality"))
+    options = parser.parse_args()
+    step = {"validate": validate, "features": features}[options.step]
+    step(yaml.safe_load(Path("params.yaml").read_text()), options.of)
 
 
-def validate(params: Mapping[str, Any]) -> None:
-    """data/by-hand/{validated,quarantine}/*.parquet and report.json, from data/snapshot."""
-    shards = sorted(Path("data/snapshot/order_lines").glob("*.parquet"))
-    check_columns(shards)
+def validate(params: Mapping[str, Any], table: str) -> None:
+    """data/by-hand/{validated,quarantine,report}/<table>, from data/snapshot."""
+    shards = sorted(Path("data/snapshot", table).glob("*.parquet"))
+    check_columns(shards, CONTRACTS[table])
     values = {
         "as_of": params["as_of"],
         "every": max(1, sum(pq.read_metadata(shard).num_rows for shard in shards) // 1_000_000),
         "deciles": [n / 10 for n in range(1, 10)],
     }
     with open_database(params["validate"]) as connection:
-        run(connection, "validate", values)
-        split(connection, shards)
-        run(connection, "profile", values)
-        report = {name: connection.execute(f"FROM {name}").fetchall() for name in REPORTED}
-    (OUT / "report.json").write_text(json.dumps(report, indent=1, default=str))
+        run(connection, f"validate_{table}", values)
+        split(connection, shards, table)
+        run(connection, f"profile_{table}", values)
+        report = {name: connection.execute(f"FROM {name}").fetchall() for name in REPORTED[table]}
+    (empty(OUT / "report" / table) / "report.json").write_text(json.dumps(report, indent=1, default=str))
 
 
-def features(params: Mapping[str, Any]) -> None:
-    """data/by-hand/features/part-000.parquet, from data/validated."""
-    target = empty(OUT / "features") / "part-000.parquet"
+def features(params: Mapping[str, Any], family: str) -> None:
+    """data/by-hand/features/<family>/part-000.parquet, from data/validated."""
+    target = empty(OUT / "features" / family) / "part-000.parquet"
     values = {"as_of": params["as_of"], "target": target, **DEFAULTS}
     with open_database(params["features"]) as connection:
-        run(connection, "features", values | params["families"]["seasonality"]["params"])
+        run(connection, f"features_{family}", values | params["families"][family]["params"])
 
 
 def run(connection: duckdb.DuckDBPyConnection, script: str, values: Mapping[str, Any]) -> None:
@@ -85,32 +96,32 @@ def open_database(limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
     )
 
 
-def check_columns(shards: Sequence[Path]) -> None:
+def check_columns(shards: Sequence[Path], contract: Mapping[str, str]) -> None:
     """Every shard has the contract's columns and types, or this ends here."""
     for shard in shards:
         found = {field.name: str(field.type) for field in pq.read_schema(shard)}
-        if found != CONTRACT:
+        if found != contract:
             raise SystemExit(f"{shard}: {found}")
 
 
-def split(connection: duckdb.DuckDBPyConnection, shards: Sequence[Path]) -> None:
+def split(connection: duckdb.DuckDBPyConnection, shards: Sequence[Path], table: str) -> None:
     """Each shard's rows go to `validated` or, with the reasons, to `quarantine`; a clean shard is linked."""
-    validated, quarantine = empty(OUT / "validated"), empty(OUT / "quarantine")
+    validated, quarantine = empty(OUT / "validated" / table), empty(OUT / "quarantine" / table)
+    columns = ", ".join(CONTRACTS[table])
     spoilt = {file for (file,) in connection.execute("SELECT DISTINCT file FROM broken").fetchall()}
     for shard in shards:
         if str(shard) in spoilt:
-            write_parts(connection, shard, validated / shard.name, quarantine / shard.name)
+            write_parts(connection, shard, columns, validated / shard.name, quarantine / shard.name)
         else:
             os.link(shard.resolve(), validated / shard.name)
 
 
 def write_parts(
-    connection: duckdb.DuckDBPyConnection, shard: Path, validated: Path, quarantine: Path
+    connection: duckdb.DuckDBPyConnection, shard: Path, columns: str, validated: Path, quarantine: Path
 ) -> None:
     """One shard's rows, in two files."""
     rows = f"read_parquet('{shard}', file_row_number = true)"
     places = f"SELECT place FROM broken WHERE file = '{shard}'"
-    columns = ", ".join(CONTRACT)
     passed = f"SELECT {columns} FROM {rows} WHERE file_row_number NOT IN ({places})"
     connection.execute(f"COPY ({passed}) TO '{validated}' {WRITE}")
     broken = f"SELECT place AS file_row_number, reasons FROM broken WHERE file = '{shard}'"

@@ -1,6 +1,6 @@
-"""Snapshot -> validate -> features at 1, 10 and 100 million order lines, against hand-written DuckDB SQL.
+"""Snapshot -> validate -> features at 1, 10 and 100 million rows of a table, against hand-written DuckDB SQL.
 
-    python -m bench.throughput --sizes 1m 10m [100m] [--repeat N] [--folder DIR]
+    python -m bench.throughput --sizes 1m 10m [100m] [--of order_lines searches] [--repeat N] [--folder DIR]
 
 A simulated world of that size is written as Parquet, and a DuckDB warehouse of views over it stands in for the store's.
 Each step runs as its own process (peak memory is that process's), and so does the hand-written SQL that computes the
@@ -27,18 +27,48 @@ import duckdb
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLES = ("products", "order_lines", "promotions", "events")
-FAMILY = "seasonality"
 IMPORTS = {
     "snapshot": "import ml.stages.snapshot, ml.seams.warehouse, duckdb",
     "validate": "import ml.stages.validate, great_expectations, ml.seams.quality.expectations",
-    "features": f"import ml.stages.features, great_expectations, ml.seams.quality.expectations, ml.families.{FAMILY}",
+    "features": "import ml.stages.features, great_expectations, ml.seams.quality.expectations, ml.families.{family}",
     "by_hand": "import bench.by_hand",
 }
 HEADER = (
-    "| order lines | step | work | rows/s | start | peak memory | by hand: work | its peak memory | ratio |\n"
+    "| rows | step | work | rows/s | start | peak memory | by hand: work | its peak memory | ratio |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured: a growing table, the family whose features are made of it, and all tables that it reads.
+
+    `by_hand` names the steps that are written in SQL, too.
+    """
+
+    table: str
+    family: str
+    tables: tuple[str, ...]
+    by_hand: tuple[str, ...]
+
+
+SUBJECTS = {
+    subject.table: subject
+    for subject in (
+        Subject(
+            "order_lines",
+            "seasonality",
+            ("products", "order_lines", "promotions", "events"),
+            ("validate", "features"),
+        ),
+        Subject(
+            "searches",
+            "relevance_fusion",
+            ("products", "order_lines", "searches", "judgements"),
+            ("validate",),
+        ),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,64 +89,67 @@ def main() -> None:
     parser.add_argument(
         "--repeat", type=int, default=1, help="times that each step is run; medians are shown"
     )
+    parser.add_argument(
+        "--of", nargs="+", choices=SUBJECTS, default=["order_lines"], help="tables to measure"
+    )
     parser.add_argument("--folder", type=Path, help="work there and leave the files (worlds are used again)")
     parser.add_argument("--stages-only", action="store_true", help="leave out the hand-written SQL")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bw-bench-") as scratch:
         print(HEADER, flush=True)
-        for size in options.sizes:
-            folder = (options.folder or Path(scratch)) / size
-            for row in measure(size, folder, 0 if options.stages_only else options.repeat, options.repeat):
+        for size, name in ((size, name) for size in options.sizes for name in options.of):
+            folder, by_hand = (options.folder or Path(scratch)) / size, not options.stages_only
+            for row in measure(SUBJECTS[name], size, folder, options.repeat * by_hand, options.repeat):
                 print(row, flush=True)
 
 
-def measure(size: str, folder: Path, by_hand: int, repeat: int) -> Iterator[str]:
+def measure(subject: Subject, size: str, folder: Path, by_hand: int, repeat: int) -> Iterator[str]:
     """Run each step `repeat` times and its counterpart `by_hand` times, in a fresh workspace; one Markdown row each."""
-    lines = prepare(size, folder)
+    lines = prepare(subject, size, folder)
     work = folder / "work"
     for stage in ("snapshot", "validate"):
-        for table in TABLES:
-            if table != "order_lines":
+        for table in subject.tables:
+            if table != subject.table:
                 process(work, "-m", f"ml.stages.{stage}", table)
-        took = median(work, stage, ("-m", f"ml.stages.{stage}", "order_lines"), repeat)
-        hand = counterpart(work, stage, by_hand) if stage == "validate" else None
-        yield row_of(lines, f"{stage} order_lines", took, hand)
-    took = median(work, "features", ("-m", "ml.stages.features", FAMILY), repeat)
-    yield row_of(lines, f"features {FAMILY}", took, counterpart(work, "features", by_hand))
+    for step, of in (("snapshot", subject.table), ("validate", subject.table), ("features", subject.family)):
+        imports = IMPORTS[step].format(family=subject.family)
+        took = median(work, imports, ("-m", f"ml.stages.{step}", of), repeat)
+        hand = counterpart(work, step, of, by_hand) if step in subject.by_hand else None
+        yield row_of(lines, f"{step} {of}", took, hand)
 
 
-def counterpart(work: Path, step: str, repeat: int) -> Took | None:
+def counterpart(work: Path, step: str, of: str, repeat: int) -> Took | None:
     """What the hand-written SQL of a step took."""
-    return median(work, "by_hand", ("-m", "bench.by_hand", step), repeat) if repeat else None
+    return median(work, IMPORTS["by_hand"], ("-m", "bench.by_hand", step, of), repeat) if repeat else None
 
 
 def median(work: Path, imports: str, command: Sequence[str], repeat: int) -> Took:
     """Medians over some runs of a command, each with a run of its imports alone."""
-    idle = statistics.median(process(work, "-c", IMPORTS[imports])[0] for _ in range(max(3, repeat)))
+    idle = statistics.median(process(work, "-c", imports)[0] for _ in range(max(3, repeat)))
     runs = [process(work, *command) for _ in range(repeat)]
     wall = statistics.median(wall for wall, _ in runs)
     return Took(wall, wall - idle, max(peak for _, peak in runs))
 
 
-def prepare(size: str, folder: Path) -> int:
-    """World, warehouse of views and workspace under `folder`; the number of order lines."""
+def prepare(subject: Subject, size: str, folder: Path) -> int:
+    """World, warehouse of views and workspace under `folder`; the number of rows of the measured table."""
     from ml.world import DEFAULT_END, write
 
     if not (folder / "world").exists():
         write(size, 7, folder / "world")
-    lines = open_warehouse(folder)
+    lines = open_warehouse(subject, folder)
     make_workspace(folder / "work", DEFAULT_END.isoformat())
     return lines
 
 
-def open_warehouse(folder: Path) -> int:
-    """A DuckDB file with a view over each table's Parquet; the number of order lines."""
+def open_warehouse(subject: Subject, folder: Path) -> int:
+    """A DuckDB file with a view over each table's Parquet; the number of rows of the measured table."""
     (folder / "warehouse.duckdb").unlink(missing_ok=True)
     with duckdb.connect(folder / "warehouse.duckdb") as connection:
-        for table in TABLES:
+        for table in subject.tables:
             files = f"{folder.resolve()}/world/{table}/*.parquet"
             connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{files}')")
-        counted = connection.execute("SELECT count(*) FROM order_lines").fetchone()
+        counted = connection.execute(f"SELECT count(*) FROM {subject.table}").fetchone()
     assert counted is not None
     return int(counted[0])
 

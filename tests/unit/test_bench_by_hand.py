@@ -18,7 +18,8 @@ from ml.stages.validate import validate
 from ml.world import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ("products", "order_lines", "promotions", "events")
+TABLES = ("products", "order_lines", "promotions", "events", "searches")
+MEASURED = ("order_lines", "searches")
 APART = (
     "abs(a.{name} - b.{name}) > 1e-4 * greatest(1, abs(a.{name})) OR (a.{name} IS NULL) <> (b.{name} IS NULL)"
 )
@@ -45,16 +46,19 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         for name in TABLES:
             validate(name)
-        by_hand.validate(params)
+        for name in MEASURED:
+            by_hand.validate(params, name)
         features("seasonality")
-        by_hand.features(params)
+        by_hand.features(params, "seasonality")
         yield folder
 
 
+@pytest.mark.parametrize("table", MEASURED)
 @pytest.mark.parametrize("part", ["validated", "quarantine"])
-def test_the_same_rows_pass_and_are_put_aside(workspace: Path, part: str) -> None:
-    for file in sorted((workspace / "data" / part / "order_lines").glob("*.parquet")):
-        ours, theirs = pq.read_table(file), pq.read_table(workspace / "data/by-hand" / part / file.name)
+def test_the_same_rows_pass_and_are_put_aside(workspace: Path, part: str, table: str) -> None:
+    for file in sorted((workspace / "data" / part / table).glob("*.parquet")):
+        theirs = pq.read_table(workspace / "data/by-hand" / part / table / file.name)
+        ours = pq.read_table(file)
         assert ours.drop_columns(_reasons(ours)).equals(theirs.drop_columns(_reasons(theirs)))
         if part == "quarantine":
             assert pc.list_value_length(ours["reasons"]).equals(pc.list_value_length(theirs["reasons"]))
@@ -64,16 +68,17 @@ def _reasons(rows: object) -> list[str]:
     return [name for name in rows.column_names if name == "reasons"]  # type: ignore[attr-defined]
 
 
-def test_the_same_counts(workspace: Path) -> None:
-    result = json.loads((workspace / "data/validation/order_lines/result.json").read_text())
-    report = json.loads((workspace / "data/by-hand/report.json").read_text())
+@pytest.mark.parametrize("table", MEASURED)
+def test_the_same_counts(workspace: Path, table: str) -> None:
+    result = json.loads((workspace / "data/validation" / table / "result.json").read_text())
+    report = json.loads((workspace / "data/by-hand/report" / table / "report.json").read_text())
     assert result["rows"]["in"] == report["whole"][0][0]
     assert sorted(result["rows"]["reasons"].values()) == sorted(rows for _, rows in report["counts"])
 
 
 def test_the_same_profile(workspace: Path) -> None:
     profile = json.loads((workspace / "data/validation/order_lines/profile.json").read_text())
-    report = json.loads((workspace / "data/by-hand/report.json").read_text())
+    report = json.loads((workspace / "data/by-hand/report/order_lines/report.json").read_text())
     for name, deciles in zip(("quantity", "unit_price"), report["deciles"][0], strict=True):
         assert profile["columns"][name]["deciles"] == deciles
         bins = {at: rows for column, at, rows in report["bins"] if column == name}
@@ -83,9 +88,17 @@ def test_the_same_profile(workspace: Path) -> None:
     assert profile["rows_per_day"] == (days[13] + days[14]) / 2
 
 
+def test_the_same_profile_of_searches(workspace: Path) -> None:
+    profile = json.loads((workspace / "data/validation/searches/profile.json").read_text())
+    report = json.loads((workspace / "data/by-hand/report/searches/report.json").read_text())
+    assert profile["columns"]["modality"]["shares"] == pytest.approx(dict(report["shares"]))
+    days = sorted(rows for _, rows in report["days"])
+    assert profile["rows_per_day"] == (days[13] + days[14]) / 2
+
+
 def test_the_same_features(workspace: Path) -> None:
     ours = f"read_parquet('{workspace}/data/features/seasonality/*.parquet')"
-    theirs = f"read_parquet('{workspace}/data/by-hand/features/*.parquet')"
+    theirs = f"read_parquet('{workspace}/data/by-hand/features/seasonality/*.parquet')"
     with duckdb.connect() as connection:
         columns = connection.execute(f"DESCRIBE FROM {ours}").fetchall()
         assert columns == connection.execute(f"DESCRIBE FROM {theirs}").fetchall()
