@@ -40,7 +40,7 @@ WITH known AS (
             CASE WHEN engaged IS NULL THEN 'engaged is null' END,
             CASE WHEN purchased IS NULL THEN 'purchased is null' END,
             CASE WHEN r.product_id IS NOT NULL AND k.product_id IS NULL THEN 'product_id is unknown' END,
-            CASE WHEN position NOT BETWEEN 0 AND 10000 THEN 'position is absurd' END,
+            CASE WHEN position NOT BETWEEN 1 AND 10000 THEN 'position is absurd' END,
             CASE WHEN modality NOT IN ('voice', 'screen') THEN 'modality is unknown' END,
             CASE WHEN purchased AND NOT engaged THEN 'bought without engagement' END,
             CASE WHEN regexp_full_match(query, '[\s\p{{Z}}\p{{C}}]*') THEN 'query is blank' END,

@@ -39,7 +39,7 @@ ONE_OF_EACH = [
     ("query", " \u00a0\u200f\n", "nothing was asked"),
     ("query", None, "query is never null"),
     ("modality", "telepathy", "the modalities of the contract"),
-    ("position", -1, "a place in a list of results"),
+    ("position", 0, "a place in a list of results"),
     ("searched_at", datetime(2024, 3, 2), "later than can be known"),
     ("searched_at", datetime(2019, 12, 31), "shown before its launch"),
 ]
