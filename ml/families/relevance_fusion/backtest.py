@@ -17,7 +17,8 @@ from ml.families.relevance_fusion.history import outcomes
 from ml.families.relevance_fusion.params import RelevanceFusionParams
 from ml.toolkit.splits import rolling_origins
 
-_OF_CASE = ("category", "query_words", "popularity", "units_3")
+_OF_CASE = ("category", "query_words", "popularity", "units_3", "price_to_relevant", "bought_with_relevant")
+_BY_PLACE = tuple(name for name in COUNTS if not name.startswith("purchased"))
 
 
 def folds(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> tuple[Fold, ...]:
@@ -61,11 +62,13 @@ def as_it_stood(matrix: ibis.Table, origin: date, hidden: ibis.Value, *, by_time
 def truth(looked_at: ibis.Table, origin: date, hidden: ibis.Value) -> ibis.Table:
     """What came true of the candidates of one period that were judged or shown.
 
-    Key; grade (mean of the annotators; null unless the query is of the hidden group); shown, exposure (impressions that
-    were looked at, as estimated), engaged, purchased; and what slices need.
+    Key; grade (mean of the annotators; null unless the query is of the hidden group) and known_grade (of all
+    groups: what is drawn, not what is judged); shown, exposure (impressions that were looked at, as estimated),
+    engaged, purchased; what slices and the study need; shown and engaged by place.
     """
     grade = ibis.ifelse(hidden, looked_at.grade, None)
-    seen = looked_at.mutate(grade=grade).filter(
+    seen = looked_at.mutate(known_grade=looked_at.grade, grade=grade).filter(
         lambda t: (t.day == ibis.date(origin)) & (t.grade.notnull() | (t.shown > 0))
     )
-    return seen.select(*KEY, "grade", "shown", "exposure", "engaged", "purchased", *_OF_CASE).order_by(*KEY)
+    sums = ("grade", "known_grade", "shown", "exposure", "engaged", "purchased")
+    return seen.select(*KEY, *sums, *_OF_CASE, *_BY_PLACE).order_by(*KEY)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 import ibis
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.families.relevance_fusion.catalogue import numbers
 from ml.families.relevance_fusion.columns import KEY, NO_QUERY, PLACES
 from ml.toolkit import position_bias
 
@@ -66,16 +68,28 @@ def estimate(matrix: ibis.Table) -> Examination:
     names = [f"{what}_{place}" for what in ("shown", "engaged") for place in range(1, PLACES + 1)]
     some = asked.filter(shown > 0).order_by(asked.query.hash(), *KEY).limit(_RESULTS)
     rows = some.select("modality", "query", *names).to_pyarrow()
-    modality = np.asarray(rows.column("modality").to_pylist(), dtype=str)
-    query = np.unique(np.asarray(rows.column("query").to_pylist(), dtype=str), return_inverse=True)[1]
-    counts = np.column_stack([rows.column(name).to_numpy() for name in names]).astype(np.float64)
-    found = {
-        str(name): _curve(counts[modality == name], query[modality == name]) for name in np.unique(modality)
-    }
+    found = {name: one for name, (one, _) in of_places(rows).items()}
     return Examination(
         {name: tuple(_carried(one.relative)) for name, one in found.items()},
         {name: (tuple(one.low.tolist()), tuple(one.high.tolist())) for name, one in found.items()},
     )
+
+
+def of_places(rows: pa.Table) -> dict[str, tuple[position_bias.Examination, Floats]]:
+    """By modality, from shown_k and engaged_k of results: the estimated curve, and engagement by place as it is."""
+    modality = np.asarray(rows.column("modality").to_pylist(), dtype=str)
+    query = np.unique(np.asarray(rows.column("query").to_pylist(), dtype=str), return_inverse=True)[1]
+    names = [f"{what}_{place}" for what in ("shown", "engaged") for place in range(1, PLACES + 1)]
+    counts = np.nan_to_num(np.column_stack([numbers(rows, name) for name in names]))
+    out = {}
+    for name in np.unique(modality):
+        some = counts[modality == name]
+        some_shown, some_engaged = some[:, :PLACES].sum(axis=0), some[:, PLACES:].sum(axis=0)
+        if some_shown[0] > 0:
+            rate = some_engaged / np.where(some_shown > 0, some_shown, np.nan)
+            naive = rate / rate[0] if rate[0] > 0 else np.full(PLACES, np.nan)
+            out[str(name)] = (_curve(some, query[modality == name]), naive)
+    return out
 
 
 def _curve(counts: Floats, query: NDArray[np.int64]) -> position_bias.Examination:

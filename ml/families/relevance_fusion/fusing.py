@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.relevance_fusion.params import RelevanceFusionParams
 from ml.families.relevance_fusion.rankers import ENGAGEMENT, PURCHASE, RANKERS, RELEVANCE
-from ml.families.relevance_fusion.worth import Board
+from ml.families.relevance_fusion.worth import AIMS, Board, intervals
 
 Floats = NDArray[np.float64]
 SCORES, LABELS = "scores", "labels"
+CURVE = ("fusion", "weight", "in_service", *(f"{aim}{end}" for aim in AIMS for end in ("", "_low", "_high")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,28 @@ def choose(board: Board, scored: Mapping[Point, Floats], params: RelevanceFusion
     floor = params.relevance_floor * board.mean(RELEVANCE, scored[Point(SCORES, 1.0)])
     good = [point for point in allowed if reached[point] >= floor] or [max(allowed, key=reached.__getitem__)]
     return max(good, key=lambda point: board.mean(aim, scored[point]))
+
+
+def curve(
+    board: Board, scored: Mapping[Point, Floats], draws: int, seed: int, chosen: Point | None = None
+) -> pa.Table:
+    """fusion, weight, in_service, and for each of AIMS the mean at the first place with `_low` and `_high`.
+
+    Intervals of 95 % are a percentile bootstrap over queries; NaN where an aim cannot be measured.
+    """
+    columns: dict[str, object] = {
+        "fusion": [point.fusion for point in scored], "weight": [point.weight for point in scored],
+        "in_service": [point == chosen for point in scored],
+    }  # fmt: skip
+    query = np.asarray(board.table.column("query").to_pylist(), dtype=str)
+    for aim in AIMS:
+        side = board.sides.get(aim)
+        values = np.full((3, len(scored)), np.nan)
+        if side is not None:
+            first = np.column_stack([side.first(score) for score in scored.values()])
+            values = intervals(side, first, query, draws, seed, confidence=0.95)
+        columns |= {aim: values[0], f"{aim}_low": values[1], f"{aim}_high": values[2]}
+    return pa.table(columns)
 
 
 def hypervolume(points: Sequence[tuple[float, float]]) -> float:

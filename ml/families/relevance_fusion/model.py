@@ -10,6 +10,7 @@ from pathlib import Path
 
 import ibis
 import numpy as np
+import pyarrow as pa
 import xgboost as xgb
 from numpy.typing import NDArray
 
@@ -33,11 +34,12 @@ _TRIAL_GROUPS = 4
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """What the trial has shown: calibration of each ranker, units of their sum, and the operating point."""
+    """What the trial has shown: calibration of each ranker, units of their sum, the operating point, and the curve."""
 
     calibrations: Mapping[str, Logistic]
     units: Units
     point: Point
+    curve: pa.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ def _prepared(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) ->
     products = catalogue.read_catalogue(matrix, as_of, params)
     known = sheet(_training_rows(summed, params), products, usual)
     remembered = memory.remember(matrix, summed, as_of, params)
-    fusion = Fusion({}, Units(1.0, 1.0, 1.0, params.engagement_share), Point(fusing.SCORES, 1.0))
+    fusion = Fusion(
+        {}, Units(1.0, 1.0, 1.0, params.engagement_share), Point(fusing.SCORES, 1.0), pa.table({})
+    )
     return known, Model({}, fusion, params.mixes, examination, usual, products, remembered)
 
 
@@ -170,7 +174,9 @@ def _trial(known: Sheet, params: RelevanceFusionParams) -> Fusion:
     units = fusing.units_of(held, chances, params.engagement_share)
     mixed = {weight: raw[mix_name(weight)] for weight in params.mixes if mix_name(weight) in raw}
     scored = fusing.sweep(chances, mixed, units, params)
-    return Fusion(calibrations, units, fusing.choose(held, scored, params))
+    chosen = fusing.choose(held, scored, params)
+    curve = fusing.curve(held, scored, params.bootstrap, params.seed, chosen)
+    return Fusion(calibrations, units, chosen, curve)
 
 
 def held_out(known: Sheet, params: RelevanceFusionParams) -> tuple[Sheet, Sheet]:
@@ -260,7 +266,7 @@ def save(model: Model, folder: Path) -> None:
     rest = {
         "boosters": sorted(model.boosters), "mixes": model.mixes, "usual": asdict(model.usual),
         "examination": asdict(model.examination), "units": asdict(model.fusion.units),
-        "point": asdict(model.fusion.point),
+        "point": asdict(model.fusion.point), "curve": model.fusion.curve.to_pydict(),
         "calibrations": {name: asdict(one) for name, one in model.fusion.calibrations.items()},
     }  # fmt: skip
     (folder / "model.json").write_text(json.dumps(rest, indent=1, sort_keys=True))
@@ -273,6 +279,7 @@ def load(folder: Path) -> Model:
         {name: Logistic(**one) for name, one in rest["calibrations"].items()},
         Units(**rest["units"]),
         Point(**rest["point"]),
+        pa.table({name: rest["curve"][name] for name in fusing.CURVE}),
     )
     return Model(
         boosters={name: boosting.read(folder / name) for name in rest["boosters"]},
