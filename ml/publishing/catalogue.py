@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from base64 import b64decode
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -52,14 +53,24 @@ COLLECTION_ITEMS = pa.schema(
 
 SCHEMAS = {"collections": COLLECTIONS, "collection_items": COLLECTION_ITEMS}
 """The publications that are shown as pages."""
+_EVIDENCE = pa.list_(pa.struct([("words", pa.string()), ("number", pa.float64())]))
+_OPTIONAL = {
+    "collection_items": pa.schema(
+        [pa.field("image", pa.string()), pa.field("evidence", _EVIDENCE), pa.field("history_of", pa.string())]
+    )
+}
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+
+_IMAGE = re.compile(r"data:image/(png|jpeg);base64,([A-Za-z0-9+/]+={0,2})")
+_LONGEST_IMAGE = 200_000  # characters; a longer one is left out
+_SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
 
 Weeks = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Units per week, past and forecast, oldest first; None where nothing finite is known."""
+    """A number per week, past and forecast, oldest first; None where nothing finite is known. `of`: what is counted."""
 
     history_start: date | None
     history: Weeks
@@ -67,11 +78,20 @@ class Course:
     mean: Weeks
     low: Weeks
     high: Weeks
+    of: str = "units"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One piece of evidence: what was counted, and how much of it."""
+
+    words: str
+    number: float
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One product of a collection; `lift` is a ratio to the product's own normal."""
+    """One product of a collection; `lift` is a ratio to the product's own normal, `image` a data URI of PNG or JPEG."""
 
     rank: int
     product_id: str
@@ -82,6 +102,8 @@ class Item:
     lift_low: float | None
     lift_high: float | None
     course: Course
+    image: str | None = None
+    evidence: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +166,11 @@ def _conform(table: pa.Table, name: str) -> pa.Table:
             expected=", ".join(missing) + " as well",
             next_step="add them to what the family publishes",
         )
-    return pa.table({field.name: _column(table, field, name) for field in schema})
+    given = {field.name: _column(table, field, name) for field in schema}
+    for field in _OPTIONAL.get(name, ()):
+        there = field.name in table.column_names
+        given[field.name] = _column(table, field, name) if there else pa.nulls(len(table), field.type)
+    return pa.table(given)
 
 
 def _column(table: pa.Table, field: pa.Field, name: str) -> pa.ChunkedArray:
@@ -215,7 +241,27 @@ def _item(row: Mapping[str, Any]) -> Item:
         lift_low=_finite(row["lift_low"]),
         lift_high=_finite(row["lift_high"]),
         course=_course(row),
+        image=_image(row["image"]),
+        evidence=tuple(_facts(row["evidence"] or ())),
     )
+
+
+def _image(uri: str | None) -> str | None:
+    """The URI if it carries a PNG or a JPEG; everything else is no image."""
+    found = _IMAGE.fullmatch(uri) if uri and len(uri) <= _LONGEST_IMAGE else None
+    if found is None:
+        return None
+    try:
+        head = b64decode(found[2][:16])
+    except ValueError:
+        return None
+    return uri if head.startswith(_SIGNATURES[found[1]]) else None
+
+
+def _facts(rows: Iterable[Mapping[str, Any] | None]) -> Iterator[Fact]:
+    for row in rows:
+        if row and _text(row["words"]) and _finite(row["number"]) is not None:
+            yield Fact(_text(row["words"]), row["number"])
 
 
 def _course(row: Mapping[str, Any]) -> Course:
@@ -227,7 +273,8 @@ def _course(row: Mapping[str, Any]) -> Course:
             expected="the same number of weeks in all three",
             next_step="correct what the family publishes",
         )
-    return Course(row["history_start"], _weeks(row["history"]), row["forecast_start"], mean, low, high)
+    past = row["history_start"], _weeks(row["history"])
+    return Course(*past, row["forecast_start"], mean, low, high, of=_text(row["history_of"]) or "units")
 
 
 def _weeks(values: Iterable[float | None] | None) -> Weeks:

@@ -69,7 +69,7 @@ def sparkline(course: Course, occasion: tuple[date | None, date | None] = (None,
     scale = _scale(course, numbers)
     past = _runs(course.history, 0, scale)
     return Sparkline(
-        title="Units per week, past and forecast",
+        title=_title(course),
         description=describe(course),
         history=_lines(past),
         forecast=_lines(_joined(past, _runs(course.mean, scale.before, scale))),
@@ -82,6 +82,11 @@ def sparkline(course: Course, occasion: tuple[date | None, date | None] = (None,
         peak=f"{words.units(max(numbers))} a week",
         **_labels(course, scale),
     )
+
+
+def _title(course: Course) -> str:
+    counted = course.of[:1].upper() + course.of[1:]
+    return f"{counted} per week" + (", past and forecast" if course.mean else "")
 
 
 def describe(course: Course) -> str:
@@ -98,11 +103,11 @@ def expected(course: Course) -> float | None:
 def _describe_past(course: Course) -> str:
     known = [value for value in course.history if value is not None]
     if not known:
-        return "No sales history."
+        return "No history."
     since = f" since {words.day(course.history_start)}" if course.history_start else ""
     return (
         f"{words.count(len(course.history), 'week', 'weeks')} of history{since}: "
-        f"between {words.units(min(known))} and {words.units(max(known))} units a week, "
+        f"between {words.units(min(known))} and {words.units(max(known))} {course.of} a week, "
         f"{words.units(known[-1])} in the last."
     )
 

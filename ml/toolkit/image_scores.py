@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.toolkit.images import Encoder, encoded, encoder
-from ml.toolkit.positive_unlabelled import Recipe, cross_fitted
+from ml.toolkit.positive_unlabelled import LEAST, Points, Recipe, cross_fitted, fit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 def image_scores(
@@ -34,16 +35,37 @@ def image_scores(
 
 
 def scores_of_points(
-    catalogue: Floats, featured: Floats, owner: Ints, *, recipe: Recipe | None = None
+    catalogue: Points,
+    featured: Points,
+    owner: Ints,
+    *,
+    known: Flags | None = None,
+    recipe: Recipe | None = None,
 ) -> Floats:
-    """`image_scores` of images that are encoded already (n x dimensions; rows of NaN: no image)."""
+    """`image_scores` of images that are encoded already (n x dimensions; rows of NaN: no image).
+
+    Only `known` products are learnt from (default: all); the others get a score all the same. An `owner` of -1 is a
+    product that is not in the catalogue.
+    """
     scores = np.full(len(catalogue), np.nan)
     if not catalogue.shape[1] or not featured.shape[1]:
         return scores
     whole, shown = ~np.isnan(catalogue).any(axis=1), ~np.isnan(featured).any(axis=1)
-    rows = np.flatnonzero(whole)
+    learnt = whole if known is None else whole & known
+    rows, late = np.flatnonzero(learnt), np.flatnonzero(whole & ~learnt)
     points = np.concatenate([catalogue[rows], featured[shown]])
     positive = np.arange(len(points)) >= len(rows)
-    found = cross_fitted(points, positive, np.concatenate([rows, owner[shown]]), recipe)
-    scores[rows] = found[: len(rows)]
+    group = np.concatenate([np.arange(len(rows)), _places(owner[shown], rows)])
+    scores[rows] = cross_fitted(points, positive, group, recipe)[: len(rows)]
+    if len(late) and min(len(rows), int(shown.sum())) >= LEAST:
+        scores[late] = fit(points, positive, recipe).score(catalogue[late])
     return scores
+
+
+def _places(owner: Ints, rows: Ints) -> Ints:
+    """Where each owner is among `rows`; owners that are not have groups of their own after them."""
+    place = np.searchsorted(rows, owner)
+    there = (
+        (place < len(rows)) & (rows[np.minimum(place, len(rows) - 1)] == owner) if len(rows) else owner < 0
+    )
+    return np.where(there, place, len(rows) + np.arange(len(owner)))

@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Points = npt.NDArray[np.floating[Any]]
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-_LEAST = 5  # positives below which nothing is learnt
+LEAST = 5
+"""Positives, and unlabelled cases, below which nothing is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Scorer:
     scale: Floats
     weights: Floats
 
-    def score(self, points: Floats) -> Floats:
+    def score(self, points: Points) -> Floats:
         """Mean over the bags of each case's probability to be a labelled positive rather than unlabelled (0 to 1)."""
         standard = np.clip((points - self.mean) / self.scale, -8, 8)
         raised = standard @ self.weights[:, :-1].T + self.weights[:, -1]
@@ -48,16 +51,16 @@ class Scorer:
         return found
 
 
-def fit(points: Floats, positive: Flags, recipe: Recipe | None = None) -> Scorer:
+def fit(points: Points, positive: Flags, recipe: Recipe | None = None) -> Scorer:
     """Learn from points (n x dimensions) and which of them are known to be positive; the others are unlabelled.
 
     Raises ValueError with fewer than five positives or unlabelled cases.
     """
     chosen = recipe or Recipe()
     known, open_cases = np.flatnonzero(positive), np.flatnonzero(~positive)
-    if min(len(known), len(open_cases)) < _LEAST:
+    if min(len(known), len(open_cases)) < LEAST:
         raise ValueError(
-            f"{len(known)} positives and {len(open_cases)} unlabelled cases; at least {_LEAST} of each are needed"
+            f"{len(known)} positives and {len(open_cases)} unlabelled cases; at least {LEAST} of each are needed"
         )
     mean, scale = points.mean(axis=0), np.maximum(points.std(axis=0), 1e-6)
     standard = np.clip((points - mean) / scale, -8, 8)
@@ -70,14 +73,14 @@ def _bag(standard: Floats, known: Ints, open_cases: Ints, recipe: Recipe, rng: n
     from sklearn.linear_model import LogisticRegression
 
     size = min(len(known), recipe.most)
-    rows = np.concatenate([rng.choice(known, size), rng.choice(open_cases, max(size, _LEAST))])
+    rows = np.concatenate([rng.choice(known, size), rng.choice(open_cases, max(size, LEAST))])
     labels = np.arange(len(rows)) < size
     model = LogisticRegression(C=recipe.strength, max_iter=300).fit(standard[rows], labels)
     return np.concatenate([model.coef_[0], model.intercept_])
 
 
 def cross_fitted(
-    points: Floats, positive: Flags, group: Ints, recipe: Recipe | None = None, folds: int = 5
+    points: Points, positive: Flags, group: Ints, recipe: Recipe | None = None, folds: int = 5
 ) -> Floats:
     """The score of each case by a scorer that saw no case of its group; NaN where a fold had too few to learn from."""
     chosen = recipe or Recipe()
@@ -86,7 +89,7 @@ def cross_fitted(
     scores = np.full(len(points), np.nan)
     for number in range(folds):
         inside, outside = fold == number, fold != number
-        if inside.any() and min(positive[outside].sum(), (~positive[outside]).sum()) >= _LEAST:
+        if inside.any() and min(positive[outside].sum(), (~positive[outside]).sum()) >= LEAST:
             scores[inside] = fit(points[outside], positive[outside], chosen).score(points[inside])
     return scores
 

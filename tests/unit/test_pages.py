@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections import Counter
 from datetime import date, timedelta
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from ml.errors import DataRejected, UsageError
 from ml.publishing import words
@@ -122,11 +125,13 @@ HOSTILE = [
 def audited(page: str) -> Audit:
     audit = Audit(page)
     assert audit.open == []
-    assert not audit.tags.keys() & {"script", "img", "iframe", "object", "embed", "base", "form"}
+    assert not audit.tags.keys() & {"script", "iframe", "object", "embed", "base", "form"}
     assert not [name for _, name, _ in audit.attributes if name.startswith("on") or name == "style"]
     for address in audit.values("href"):
         assert re.fullmatch(r"#main|data:image/svg\+xml,[^<>\"]*|[a-z0-9-]+\.html", address)
-    assert not audit.values("src")
+    assert all(tag == "img" for tag, name, _ in audit.attributes if name == "src")
+    for address in audit.values("src"):
+        assert re.fullmatch(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+", address)
     assert max(Counter(audit.values("id")).values()) == 1
     for labels in audit.values("aria-labelledby"):
         assert set(labels.split()) <= set(audit.values("id"))
@@ -319,3 +324,94 @@ def test_a_missing_column_is_named() -> None:
         render_site(
             tables | {"collection_items": tables["collection_items"].drop_columns(["lift_low"])}, ABOUT
         )
+
+
+def picture(kind: str = "PNG") -> str:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), (200, 30, 30)).save(file, format=kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def shown(**columns: list[Any]) -> str:
+    """The landing page of an evergreen collection without forecast, whose items have these columns too."""
+    evergreen = collection(
+        collection_id="famous", title="Internet Famous", occasion_start=None, occasion_end=None
+    )
+    bare = {"lift": None, "lift_low": None, "lift_high": None, "forecast_start": None}
+    count = len(next(iter(columns.values())))
+    rows = [
+        item(collection_id="famous", rank=n + 1, forecast_mean=[], forecast_q10=[], forecast_q90=[], **bare)
+        for n in range(count)
+    ]
+    tables = publications([evergreen], rows)
+    for name, values in columns.items():
+        kind = {"image": pa.string(), "history_of": pa.string(), "evidence": EVIDENCE}[name]
+        tables["collection_items"] = tables["collection_items"].append_column(name, pa.array(values, kind))
+    files = render_site(tables, ABOUT)
+    return files[next(name for name in files if name != "index.html")].decode()
+
+
+EVIDENCE = pa.list_(pa.struct([("words", pa.string()), ("number", pa.float64())]))
+NO_PICTURE = [
+    None, "", "https://evil.invalid/x.png", "//evil.invalid/x.png", "file:///etc/passwd", "javascript:alert(1)",
+    "data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+", "data:text/html;base64,PHNjcmlwdD4=",
+    'data:image/png;base64,AAAA" onerror="alert(1)', "data:image/png;base64,PHNjcmlwdD4=", "data:image/png;base64,",
+    "data:image/png;base64," + "A" * 300_000, "DATA:IMAGE/PNG;BASE64,AAAA", picture() + "\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_product_with_an_image_is_shown_with_it(kind: str) -> None:
+    audit = audited(shown(image=[picture(kind)]))
+    assert audit.values("src") == [picture(kind)]
+    assert audit.values("alt") == [""]
+
+
+@pytest.mark.parametrize("uri", NO_PICTURE, ids=lambda uri: str(uri)[:30])
+def test_what_is_no_png_or_jpeg_within_the_page_is_no_image(uri: str | None) -> None:
+    audit = audited(shown(image=[uri]))
+    assert audit.tags["img"] == 0
+    assert "evil" not in "".join(audit.values("src"))
+
+
+def test_the_browser_may_load_no_image_from_anywhere() -> None:
+    policy = next(
+        value for value in audited(shown(image=[picture()])).values("content") if "default-src" in value
+    )
+    assert "default-src 'none'" in policy and "img-src data:;" in policy
+
+
+def test_evidence_is_words_and_numbers_and_a_line_of_what_is_counted() -> None:
+    facts = [
+        {"words": "posts in four weeks", "number": 1234.0},
+        {"words": "<script>alert(1)</script>", "number": 2.0},
+        {"words": "of nothing", "number": float("nan")},
+        {"words": None, "number": 3.0},
+    ]
+    audit = audited(shown(evidence=[facts], history_of=["posts"]))
+    text = "|".join(audit.texts)
+    for part in (
+        "posts in four weeks",
+        "1,234",
+        "<script>alert(1)</script>",
+        "Posts per week",
+        "posts a week",
+    ):
+        assert part in text, part
+    for part in ("of nothing", "No usual level", "Forecast", "Units", "Lift with its range"):
+        assert part not in text, part
+
+
+def test_without_these_columns_nothing_changes() -> None:
+    whole = publications([collection()], [item()])
+    bare = render_site(whole, ABOUT)
+    for name, kind in (("image", pa.string()), ("history_of", pa.string()), ("evidence", EVIDENCE)):
+        whole["collection_items"] = whole["collection_items"].append_column(name, pa.nulls(1, kind))
+    assert render_site(whole, ABOUT) == bare
+
+
+def test_an_image_of_another_type_is_told() -> None:
+    with pytest.raises(DataRejected, match="column 'evidence' cannot be read"):
+        tables = publications([collection()], [item()])
+        tables["collection_items"] = tables["collection_items"].append_column("evidence", pa.array([3]))
+        render_site(tables, ABOUT)

@@ -26,6 +26,7 @@ RECENT_DAYS = 28
 EVERGREEN_DAYS = 365
 HISTORY_WEEKS = 26
 _SERIES = pa.list_(pa.float64())
+_FACTS = pa.list_(pa.struct([("words", pa.string()), ("number", pa.float64())]))
 COLLECTIONS = pa.schema(
     [
         ("collection_id", pa.string()), ("title", pa.string()), ("description", pa.string()),
@@ -38,7 +39,7 @@ ITEMS = pa.schema(
         ("category", pa.string()), ("reason", pa.string()), ("lift", pa.float64()), ("lift_low", pa.float64()),
         ("lift_high", pa.float64()), ("history_start", pa.date32()), ("history", _SERIES),
         ("forecast_start", pa.date32()), ("forecast_mean", _SERIES), ("forecast_q10", _SERIES),
-        ("forecast_q90", _SERIES),
+        ("forecast_q90", _SERIES), ("image", pa.string()), ("evidence", _FACTS), ("history_of", pa.string()),
     ]
 )  # fmt: skip
 EVIDENCE = pa.schema(
@@ -78,7 +79,7 @@ def publications(
     measured = lifts(placed, tables["order_lines"], as_of, params)
     effects = effects_of(measured)
     ranked = _ranked(_attention(placed, tables, as_of), _ahead(matrix, made), effects, params.collection_size)
-    history = _history(tables["order_lines"], as_of)
+    history = _history(placed, as_of)
     evidence = [_evidence(row, effects.get(row["product_id"])) for row in ranked]
     items = [_item(row, effects.get(row["product_id"]), history, as_of) for row in ranked]
     return {
@@ -105,7 +106,8 @@ def _attention(placed: ibis.Table, tables: Tables, as_of: date) -> list[dict[str
         largest=joined["rank"].max(), newest=joined["at"].max(),
     )  # fmt: skip
     shown = summed.filter(summed.newest >= start - ibis.interval(days=EVERGREEN_DAYS))
-    named = shown.left_join(tables["products"].select("product_id", "title", "category"), "product_id")
+    about = tables["products"].select("product_id", "title", "category", "image_uri")
+    named = shown.left_join(about, "product_id")
     return named.drop("product_id_right").order_by("product_id").to_pyarrow().to_pylist()  # type: ignore[no-any-return]
 
 
@@ -205,7 +207,21 @@ def _item(
         "category": row["category"], "reason": reason(row, effect), **lift,
         "history_start": as_of - timedelta(weeks=HISTORY_WEEKS), "history": history.get(row["product_id"], []),
         "forecast_mean": [], "forecast_q10": [], "forecast_q90": [],
+        "image": row["image_uri"], "evidence": _facts(row), "history_of": "posts",
     }  # fmt: skip
+
+
+def _facts(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The evidence in numbers, as the landing page shows it."""
+    told = {
+        "posts in four weeks": row["posts_28"],
+        "followers reached": row["reach_28"],
+        "times the four weeks before": _growth(row),
+        "posts in all": row["posts"],
+        "largest cascade": row["largest"],
+        "more posts expected": row["expected"],
+    }
+    return [{"words": words, "number": float(number)} for words, number in told.items() if number]
 
 
 def reason(row: Mapping[str, Any], effect: Effect | None) -> str:
@@ -247,17 +263,15 @@ def _effect_words(effect: Effect | None) -> str:
     return f"{after} ({effect.low:.1f} to {effect.high:.1f}); {effect.placebo_share:.0%} of quiet dates show as much"
 
 
-def _history(lines: ibis.Table, as_of: date) -> dict[str, list[float]]:
-    """Units of each product in each of the last weeks, oldest first."""
+def _history(placed: ibis.Table, as_of: date) -> dict[str, list[float]]:
+    """Posts about each product in each of the last weeks, oldest first."""
     start = as_of - timedelta(weeks=HISTORY_WEEKS)
-    sold = lines.filter(
-        (lines.ordered_at >= ibis.timestamp(str(start))) & (lines.ordered_at < ibis.timestamp(str(as_of)))
-    )
-    week = (sold.ordered_at.date().delta(ibis.date(start), unit="day") / 7).floor().cast("int64")
-    summed = sold.group_by("product_id", week=week).aggregate(units=sold.quantity.sum()).to_pyarrow()
+    late = placed.filter(placed["at"] >= ibis.timestamp(str(start)))
+    week = (late["at"].date().delta(ibis.date(start), unit="day") / 7).floor().cast("int64")
+    summed = late.group_by("product_id", week=week).aggregate(posts=late.count()).to_pyarrow()
     history: dict[str, list[float]] = {}
     for row in summed.to_pylist():
-        history.setdefault(row["product_id"], [0.0] * HISTORY_WEEKS)[row["week"]] = max(row["units"], 0.0)
+        history.setdefault(row["product_id"], [0.0] * HISTORY_WEEKS)[row["week"]] = float(row["posts"])
     return history
 
 

@@ -19,6 +19,7 @@ from ml.families.viral.histories import histories
 from ml.families.viral.observations import course, observations
 from ml.families.viral.outcomes import origins, outcomes
 from ml.families.viral.params import ViralParams
+from ml.families.viral.pictures import image_scores
 from ml.families.viral.products import product_past
 from ml.toolkit.storing import stored
 
@@ -32,7 +33,8 @@ def features(tables: Tables, as_of: date, params: ViralParams) -> ibis.Table:
     rows = seen.join(stored(course(seen, known)), ["cascade_id", "point"])
     rows = rows.join(stored(outcomes(placed, days)), "cascade_id")
     rows = rows.join(stored(_latest(placed)), "post_id")
-    rows = rows.join(stored(product_past(placed, tables["products"])), "cascade_id")
+    scores = image_scores(placed, tables["products"], as_of, params)
+    rows = rows.join(stored(product_past(placed, tables["products"], scores)), "cascade_id")
     rows = rows.left_join(stored(momentum(seen, tables["order_lines"])), ["cascade_id", "point"])
     return _final(_timed(stored(rows)), params, as_of)
 

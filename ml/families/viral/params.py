@@ -13,6 +13,7 @@ class ViralParams(FamilyParams):
     posts, hours: a cascade is looked at when it has so many posts, and so many hours after its first one.
     fewest: cascades are looked at from so many posts on. quiet_hours: a cascade without a post for so long has ended.
     windows, holdout: windows of the backtest, and the share of the cascades that start in the last one.
+    encoder: what turns images into points (see `ml.toolkit.images`). image_bags: classifiers of an image score.
     collection_size: products in the collection. lift_days: days after a burst in which its demand is counted.
     """
 
@@ -24,5 +25,7 @@ class ViralParams(FamilyParams):
     holdout: float = Field(0.2, gt=0, lt=0.5)
     rounds: int = Field(200, ge=1)
     max_rows: int = Field(400_000, ge=1000)
+    encoder: str = "colour_texture"
+    image_bags: int = Field(3, ge=1)
     collection_size: int = Field(40, ge=1)
     lift_days: int = Field(14, ge=1)

@@ -7,16 +7,17 @@ import ibis
 from ml.families.viral.cascades import hours, log
 
 
-def product_past(placed: ibis.Table, products: ibis.Table) -> ibis.Table:
-    """Per cascade: length of the first post's text, the price, and what earlier cascades of the product came to.
-
-    An earlier cascade counts with the posts that it had when this one began.
+def product_past(placed: ibis.Table, products: ibis.Table, scores: ibis.Table) -> ibis.Table:
+    """Per cascade: length of the first post's text, the price, the score of its image, and what earlier cascades of the
+    product came to. An earlier cascade counts with the posts that it had when this one began.
     """
     first = placed.filter(placed["rank"] == 1)
     roots = first.select("cascade_id", "product_id", "started", "text")
     joined = roots.left_join(_earlier(placed), "cascade_id").left_join(
         products.select("product_id", "price"), "product_id"
     )
+    joined = joined.mutate(quarter=joined.started.truncate("Q").date()).drop("product_id_right")
+    joined = joined.left_join(scores, ["product_id", "quarter"])
     return joined.select(
         "cascade_id",
         text_length=log(joined.text.length().fill_null(0), 1.0),
@@ -24,7 +25,7 @@ def product_past(placed: ibis.Table, products: ibis.Table) -> ibis.Table:
         product_posts=log(joined.product_posts.fill_null(0), 1.0),
         product_since=log(hours(joined.started, joined.previous), 0.01),
         product_best=log(joined.best.fill_null(0), 1.0),
-        image_score=ibis.null("float64"),
+        image_score=joined.image_score,
     )
 
 
