@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
-from ml import __version__, cli_decisions
+from ml import __version__, cli_versions
 from ml.errors import BellwetherError, UsageError, refusal
 from ml.platform import commands
 
@@ -236,5 +236,5 @@ def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
 
-cli_decisions.add_to(app)
+cli_versions.add_to(app)
 commands.add_to(app)

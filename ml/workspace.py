@@ -39,11 +39,14 @@ def folder_of(run_id: str) -> Path:
     return settings().runs / run_id
 
 
-def create(run_id: str, params: Mapping[str, Any], inputs: Mapping[str, str]) -> Path:
+def create(
+    run_id: str, params: Mapping[str, Any], inputs: Mapping[str, str], *, project: Path | None = None
+) -> Path:
     """Create the workspace of `run_id` with these raw parameters; a workspace that exists is left as it is.
 
     `inputs`: texts of .dvc files by the path that they stand for (for example data/inputs/champion); the data itself
-    is brought by `bring`. The folder appears whole or not at all.
+    is brought by `versioning.pull`. `project`: where the code is copied from (default: the checkout). The folder
+    appears whole or not at all.
     """
     at = settings()
     target = folder_of(run_id)
@@ -51,7 +54,7 @@ def create(run_id: str, params: Mapping[str, Any], inputs: Mapping[str, str]) ->
         return target
     fresh = target.with_name(f".{run_id}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
-    _copy_code(at.project, fresh)
+    _copy_code(project or at.project, fresh)
     (fresh / "params.yaml").write_text(yaml.safe_dump(dict(params), sort_keys=False))
     for name in ("data/inputs/history", "data/inputs/champion"):
         _input(fresh, name, inputs.get(name))

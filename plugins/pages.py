@@ -127,7 +127,7 @@ def _runs(folder: Path) -> Iterator[str]:
 
 
 def _anchor(address: str, text: str) -> str:
-    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(text)}</a>'
+    return f'<a href="{escape(address)}">{escape(text)}</a>'
 
 
 def _list(items: Iterator[str]) -> str:

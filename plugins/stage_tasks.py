@@ -189,9 +189,9 @@ class OpenIngest(Task, BranchMixIn):  # type: ignore[misc]
         """Open; follow only the tables that are there."""
         from ml.actions.ingest import open_ingest
 
-        day = asked_day(context["params"]) or scheduled_day(context["dag_run"])
-        self.run_id = run_id("ingest", day, "auto", context["run_id"])
-        opened = open_ingest(self.run_id, day)
+        asked, due = asked_day(context["params"]), scheduled_day(context["dag_run"])
+        self.run_id = run_id("ingest", asked or due, "newest", context["run_id"])
+        opened = open_ingest(self.run_id, asked or due, scheduled=asked is None and due is not None)
         self.log.info("%s: as of %s", opened.run_id, opened.as_of)
         if opened.absent:
             self.log.warning("not in the warehouse, skipped: %s", ", ".join(opened.absent))

@@ -35,11 +35,14 @@ class IngestRun:
     families_off: tuple[str, ...]
 
 
-def open_ingest(run_id: str, as_of: date | None = None, *, only: Sequence[str] = ()) -> IngestRun:
+def open_ingest(
+    run_id: str, as_of: date | None = None, *, only: Sequence[str] = (), scheduled: bool = False
+) -> IngestRun:
     """Open (or find again) the ingest `run_id`.
 
     `as_of` None means: the day after the newest order line, but never later than today. `only`: no other tables than
-    these (and those that their keys refer to).
+    these (and those that their keys refer to). `scheduled`: the clock asks, not a person; a shop that `bellwether load`
+    filled gets no older with it, and is read as of the day after its newest rows at the latest.
     Raises DataRejected if the warehouse has no table that any family could use.
     """
     at = settings()
@@ -51,6 +54,8 @@ def open_ingest(run_id: str, as_of: date | None = None, *, only: Sequence[str] =
         if not tables:
             raise _nothing_to_read(at.warehouse, sorted(there))
         day = as_of or day_after_newest(warehouse, tables)
+        if scheduled and warehouse.loaded():
+            day = min(day, day_after_newest(warehouse, tables))
         shop = warehouse.shop()
     _open_workspace(run_id, day, tables, shop)
     return IngestRun(run_id, day, tables, absent, off)

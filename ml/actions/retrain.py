@@ -18,10 +18,11 @@ from ml.families import family as family_of
 from ml.seams import versioning
 from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
-from ml.seams.tracking import Tracking
+from ml.seams.tracking import Tracking, library_version
 from ml.stages.family_params import checked, params_of
 
 STAGES = ("features", "train", "evaluate", "gate")
+_ARITHMETIC = ("xgboost", "numpy", "scipy", "scikit-learn", "duckdb", "ibis-framework", "pyarrow", "pandas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,18 @@ def open_workspace(
             data_digest=data_digest(sealed),
             recipe_digest=recipe_digest(code, raw),
             params=(folder / "params.yaml").read_text(),
-            notes={"ingest": source.run_id, "decided_after": _last_seq(ledger, family)},
+            notes={
+                "ingest": source.run_id,
+                "decided_after": _last_seq(ledger, family),
+                "libraries": libraries(),
+            },
         )
     )
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries whose arithmetic a model's bytes depend on."""
+    return {name: library_version(name) for name in _ARITHMETIC}
 
 
 def check_overrides(family: str, overrides: dict[str, Any]) -> None:

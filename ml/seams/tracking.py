@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 EXPERIMENT = "bellwether"
 CHAMPION = "champion"
 RUN_TAG = "bellwether.run_id"
+_DESCRIPTION = 5000  # characters of a version's description that the registry on PostgreSQL takes
+_MORE = "\n\nThe whole card is the artifact `model_card.md` of the run."
 _SERVING = (
     "xgboost",
     "ibis-framework",
@@ -168,7 +170,8 @@ class Tracking:
     def _log(self, client: MlflowClient, entry: Record) -> Recorded:
         import mlflow
 
-        mlflow.set_experiment(EXPERIMENT)
+        self._forget_failed(client, entry)
+        _experiment(client, self.url)
         with mlflow.start_run(run_name=entry.name, tags={**entry.tags, RUN_TAG: entry.run_id}) as run:
             mlflow.log_params(dict(entry.params))
             mlflow.log_metrics(dict(entry.metrics))
@@ -180,8 +183,22 @@ class Tracking:
             client.set_tag(run.info.run_id, "bellwether.version", version)
             for key, value in entry.tags.items():
                 client.set_model_version_tag(entry.family, version, key, value)
-            client.update_model_version(entry.family, version, description=entry.card)
+            client.update_model_version(entry.family, version, description=_in_short(entry.card))
         return Recorded(run.info.run_id, version, self._run_link(run))
+
+    def _forget_failed(self, client: MlflowClient, entry: Record) -> None:
+        """Remove what a try that failed half-way has left: its MLflow runs, and a version that nobody vouches for."""
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            return
+        of_ours = f"tags.`{RUN_TAG}` = '{entry.run_id}' and attributes.status = 'FAILED'"
+        for run in client.search_runs([experiment.experiment_id], of_ours):
+            children = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+            for version in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
+                client.delete_model_version(version.name, version.version)
+            for child in client.search_runs([experiment.experiment_id], children):
+                client.delete_run(child.info.run_id)
+            client.delete_run(run.info.run_id)
 
     def _log_windows(self, entry: Record) -> None:
         import mlflow
@@ -225,6 +242,20 @@ class Tracking:
         )
 
 
+def _experiment(client: MlflowClient, url: str) -> None:
+    """Choose our experiment. Without a server, artifacts lie beside the store's file, wherever we were started."""
+    import mlflow
+
+    if client.get_experiment_by_name(EXPERIMENT) is None:
+        beside = (
+            Path(url.removeprefix("sqlite:///")).parent / "artifacts"
+            if url.startswith("sqlite:///")
+            else None
+        )
+        client.create_experiment(EXPERIMENT, artifact_location=beside.resolve().as_uri() if beside else None)
+    mlflow.set_experiment(EXPERIMENT)
+
+
 def _log_data(inputs: Sequence[DataInput]) -> None:
     import mlflow
     from mlflow.data.http_dataset_source import HTTPDatasetSource
@@ -261,9 +292,7 @@ def _register(entry: Record) -> str:
             data_path=str(entry.model),
             signature=signature,
             input_example=example,
-            pip_requirements=[
-                f"{_distribution(name)}=={installed(_distribution(name))}" for name in _SERVING
-            ],
+            pip_requirements=[f"{_distribution(name)}=={library_version(name)}" for name in _SERVING],
             registered_model_name=entry.family,
         )
     return str(logged.registered_model_version)
@@ -277,6 +306,19 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
             rows = rows.set_column(position, column.name, midnights)
     frame: pd.DataFrame = rows.to_pandas()
     return frame
+
+
+def _in_short(card: str) -> str:
+    """As much of the card as the registry's column takes, whole paragraphs; the artifact has all of it."""
+    if len(card) <= _DESCRIPTION:
+        return card
+    kept = card[: _DESCRIPTION - len(_MORE)]
+    return kept[: kept.rfind("\n\n") if "\n\n" in kept else len(kept)] + _MORE
+
+
+def library_version(name: str) -> str:
+    """The version of a library that is installed, whichever of its distributions it came in."""
+    return installed(_distribution(name))
 
 
 def _distribution(name: str) -> str:

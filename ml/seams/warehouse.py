@@ -126,6 +126,10 @@ class Warehouse:
         """Replace the tables `bellwether_<name>` in one transaction; lists are stored as JSON text."""
         self._driver.swap({published(name): table for name, table in publications.items()})
 
+    def loaded(self) -> bool:
+        """Whether `bellwether load` filled it: such a shop does not grow by itself."""
+        return published(LOADED) in self.tables()
+
     def mark_loaded(self, name: str) -> None:
         """Note that `bellwether load` fills the contract tables now: they hold another shop than before."""
         loaded_at = datetime.now(UTC).replace(tzinfo=None)

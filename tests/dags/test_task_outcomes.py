@@ -132,8 +132,8 @@ def test_a_stage_runs_in_its_workspace(
 def _ingest(monkeypatch: pytest.MonkeyPatch, tables: tuple[str, ...], absent: tuple[str, ...]) -> list[Any]:
     calls: list[Any] = []
 
-    def opened(run_id: str, as_of: date | None = None) -> Any:
-        calls.append((run_id, as_of))
+    def opened(run_id: str, as_of: date | None = None, *, scheduled: bool = False) -> Any:
+        calls.append((run_id, as_of, scheduled))
         return SimpleNamespace(
             run_id=run_id, as_of=as_of, tables=tables, absent=absent, families_off=("viral",)
         )
@@ -171,8 +171,9 @@ def test_open_takes_the_day_of_the_schedule(bag: Any, monkeypatch: pytest.Monkey
             run_type=kind, data_interval_end=datetime(2024, 3, 1, 3, tzinfo=UTC), logical_date=None
         )
         act(task, given)
-    assert [day for _, day in calls] == [date(2024, 3, 1), date(2024, 3, 1), None]
-    assert [run.rsplit("-", 1)[0] for run, _ in calls] == ["ingest-2024-03-01"] * 2 + ["ingest-auto"]
+    assert [day for _, day, _ in calls] == [date(2024, 3, 1), date(2024, 3, 1), None]
+    assert [scheduled for *_, scheduled in calls] == [True, True, False]
+    assert [run.rsplit("-", 1)[0] for run, *_ in calls] == ["ingest-2024-03-01"] * 2 + ["ingest-newest"]
 
 
 def test_seal_announces_only_what_was_sealed(bag: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,11 +91,25 @@ def test_collections_hold_certain_lifts_with_reasons() -> None:
     assert {item["collection_id"] for item in items} == set(
         made["collections"].column("collection_id").to_pylist()
     )
+    assert items
     for item in items:
-        assert 1 < item["lift_low"] <= item["lift_high"]
+        assert 1.1 < item["lift_low"] <= item["lift_high"]
+        assert sum(item["forecast_mean"]) >= 3
         assert "a week expected" in item["reason"]
         assert len(item["history"]) == 26
         assert len(item["forecast_mean"]) == len(item["forecast_q10"]) == len(item["forecast_q90"]) == 4
+
+
+def test_what_an_occasion_lifts_is_not_shown_again_as_rising() -> None:
+    tables, matrix, model = daily()
+    items = FAMILY.publications(model, matrix, opened(tables), END, PARAMS)["collection_items"].to_pylist()
+    of = {
+        name: {i["product_id"] for i in items if i["collection_id"] == name}
+        for name in {i["collection_id"] for i in items}
+    }
+    rising = of.pop("rising-now", set())
+    assert all(len(products) >= 3 for products in of.values())
+    assert not rising & set().union(*of.values())
 
 
 def test_a_shop_without_plans_still_gets_its_collection() -> None:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml import workspace
+from ml.actions.ingest import open_ingest
 from ml.actions.load import load, tables_of, write_folder
 from ml.actions.loop import Outcome, run_loop
 from ml.actions.retrain import STAGES, open_retrain, promote, stage_name
@@ -55,6 +56,21 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 def test_a_manual_date_is_the_day_after_the_newest_rows(shop: Shop) -> None:
     assert shop.first.as_of == DEFAULT_END
+
+
+def test_a_schedule_does_not_make_a_loaded_shop_older(shop: Shop) -> None:
+    later = open_ingest("ingest-later", date(2031, 5, 1), only=("events",), scheduled=True)
+    asked = open_ingest("ingest-asked", date(2031, 5, 1), only=("events",))
+    assert (later.as_of, asked.as_of) == (DEFAULT_END, date(2031, 5, 1))
+
+
+def test_nothing_is_written_where_the_command_was_started(shop: Shop) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(settings().mlflow)
+    found = mlflow.get_experiment_by_name("bellwether")
+    assert found is not None and found.artifact_location == (shop.home / "artifacts").as_uri()
+    assert not Path("mlruns").exists()
 
 
 def test_the_first_model_beats_the_baseline_and_becomes_champion(shop: Shop) -> None:

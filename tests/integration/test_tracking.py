@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from ml.errors import SeamUnavailable, UsageError
-from ml.seams.tracking import Tracking
+from ml.seams.tracking import Record, Tracking
 
 pytestmark = pytest.mark.integration
 
@@ -43,3 +45,50 @@ def test_versions_aliases_and_tags(tmp_path: Path) -> None:
     assert tracking.version_tags("shoes", "2") == {"verdict": "approved"}
     with pytest.raises(UsageError, match="no version 9 of 'shoes'"):
         tracking.version_tags("shoes", "9")
+
+
+def entry(folder: Path, card: str) -> Record:
+    (folder / "model").mkdir(exist_ok=True)
+    (folder / "model/model.json").write_text("{}")
+    rows = pa.table({"x": [1.0, 2.0]})
+    return Record(
+        family="shoes", run_id="retrain-1", name="one", tags={"as_of": "2025-01-01"}, params={"a": "1"},
+        metrics={"m": 1.0}, windows={"w": {"m": 2.0}}, data=(), model=folder / "model", example=rows,
+        predictions=rows, card=card,
+    )  # fmt: skip
+
+
+def test_a_long_card_is_cut_in_the_registry_and_whole_beside_the_run(tmp_path: Path) -> None:
+    import mlflow
+
+    tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db")
+    card = "\n\n".join(f"paragraph {number} " + "word " * 20 for number in range(100))
+    recorded = tracking.record(entry(tmp_path, card))
+    client = mlflow.MlflowClient(tracking.url)
+    said = client.get_model_version("shoes", recorded.version).description
+    assert len(card) > 10_000
+    assert len(said) <= 5000 and said.startswith("paragraph 0 ") and said.endswith("of the run.")
+    path = mlflow.artifacts.download_artifacts(run_id=recorded.mlflow_run_id, artifact_path="model_card.md")
+    assert Path(path).read_text() == card
+
+
+def test_a_try_that_failed_late_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db")
+    described = MlflowClient.update_model_version
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise ValueError("too long")
+
+    monkeypatch.setattr(MlflowClient, "update_model_version", fails)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="too long"):
+            tracking.record(entry(tmp_path, "card"))
+    monkeypatch.setattr(MlflowClient, "update_model_version", described)
+    recorded = tracking.record(entry(tmp_path, "card"))
+    client = MlflowClient(tracking.url)
+    runs = client.search_runs([client.get_experiment_by_name("bellwether").experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["one", "w"]
+    assert [str(v.version) for v in client.search_model_versions("name = 'shoes'")] == [recorded.version]
+    assert tracking.record(entry(tmp_path, "card")) == recorded

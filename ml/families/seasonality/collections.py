@@ -21,6 +21,11 @@ from ml.families.seasonality.sheet import Sheet, Source, open_source, sheet
 
 Floats = NDArray[np.float64]
 LEAD_DAYS = 14
+SURE = 1.1
+LEAST_UNITS = 3.0
+SMALLEST = 3
+ATTRIBUTED = 0.05
+_RISING = "rising-now"
 HISTORY_WEEKS = 26
 _LIFT_PRIOR = 5.0
 COLLECTIONS = pa.schema(
@@ -54,20 +59,24 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What the collections are made from: the sheet of the origin, its forecast, weekly history (n x HISTORY_WEEKS)."""
+    """What the collections are made from: the sheet of the origin, its forecast, weekly history (n x HISTORY_WEEKS).
+
+    `seasonal`: by how much, in logarithms, the time of the year raises each product's forecast.
+    """
 
     as_of: date
     model: Model
     known: Sheet
     made: Forecast
     history: Floats
+    seasonal: Floats
 
     @property
     def usual(self) -> Floats:
         """Units per step in the year before."""
         selling = np.nan_to_num(rows.column(self.known.rows, "selling_days"))
         days = np.clip(selling, 28, 364)
-        return rows.column(self.known.rows, "tamed_364") / days * self.model.step
+        return np.maximum(rows.column(self.known.rows, "tamed_364"), 0) / days * self.model.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +93,21 @@ class Lifts:
 def publications(
     model: Model, matrix: ibis.Table, tables: Tables, as_of: date, params: SeasonalityParams
 ) -> Mapping[str, pa.Table]:
-    """`forecasts`, `collections` and `collection_items`; a collection without a certain product is left out."""
+    """`forecasts`, `collections` and `collection_items`; a collection of less than SMALLEST products is left out.
+
+    What an occasion lifts is shown with the occasion; the time ahead as a whole shows what rises besides.
+    """
     outlook = look_ahead(model, matrix, as_of)
-    kept, items = [], []
+    kept: list[dict[str, object]] = []
+    items: list[dict[str, object]] = []
+    shown: set[int] = set()
     for occasion in _occasions(tables, as_of, as_of + timedelta(days=model.horizon * model.step)):
-        chosen = list(_items(outlook, occasion, params))
-        if chosen:
+        found = lifts(outlook, occasion)
+        chosen = _choose(outlook, occasion, found, params, shown)
+        if len(chosen) >= SMALLEST:
+            shown.update(chosen)
             kept.append(_collection(occasion))
-            items += chosen
+            items += _items(outlook, occasion, found, chosen)
     return {
         "forecasts": forecast_rows(outlook.known, outlook.made),
         "collections": pa.Table.from_pylist(kept, schema=COLLECTIONS),
@@ -103,7 +119,8 @@ def look_ahead(model: Model, matrix: ibis.Table, as_of: date) -> Outlook:
     """Forecast from `as_of`, with the weeks before."""
     source = open_source(matrix, as_of, model.step, model.horizon, seasoned=model.seasoned)
     known = sheet(source, [as_of], model.space)
-    return Outlook(as_of, model, known, forecast(model, known), _weeks_before(source, known))
+    seasonal = explaining.seasonal(model, known)
+    return Outlook(as_of, model, known, forecast(model, known), _weeks_before(source, known), seasonal)
 
 
 def _weeks_before(source: Source, known: Sheet) -> Floats:
@@ -122,12 +139,14 @@ def _occasions(tables: Tables, first: date, after: date) -> Iterator[Occasion]:
     )
     for row in found.to_pyarrow().to_pylist():
         yield Occasion(row["event_id"], row["name"], row["start_day"], row["end_day"], row["category"])
-    yield Occasion("rising-now", "Rising now", first, after - timedelta(days=1))
+    yield Occasion(_RISING, "Rising now", first, after - timedelta(days=1))
 
 
 def _collection(occasion: Occasion) -> dict[str, object]:
-    if occasion.identity == "rising-now":
-        description = "Products that will sell well above their own normal in the coming weeks."
+    if occasion.identity == _RISING:
+        description = (
+            "Products that will sell well above their own normal in the coming weeks, whatever the occasion."
+        )
     else:
         whose = f" in {occasion.category}" if occasion.category else ""
         description = f"Products{whose} that will sell well above their own normal towards {occasion.name}."
@@ -139,22 +158,32 @@ def _collection(occasion: Occasion) -> dict[str, object]:
 
 def lifts(outlook: Outlook, occasion: Occasion) -> Lifts:
     """Lift of each product over the occasion and the LEAD_DAYS before it, as far as the horizon reaches."""
-    step, horizon = outlook.model.step, outlook.model.horizon
-    begin = (max(outlook.as_of, occasion.start - timedelta(days=LEAD_DAYS)) - outlook.as_of).days // step
-    end = min((occasion.end - outlook.as_of).days // step + 1, horizon)
-    begin = min(begin, end - 1)
+    begin, end = _steps(outlook, occasion)
     total = outlook.made.mean[:, begin:end].sum(axis=1)
     band = outlook.model.blend.totals.around(total)
     low, high = band[:, 0], band[:, 2]
     normal = outlook.usual * (end - begin) + _LIFT_PRIOR
     point, lower, upper = ((some + _LIFT_PRIOR) / normal for some in (total, low, high))
-    weeks = (end - begin) * step / 7
-    return Lifts(point, lower, upper, total / weeks, outlook.usual * 7 / step)
+    weeks = _weeks(outlook, occasion)
+    return Lifts(point, lower, upper, total / weeks, outlook.usual * 7 / outlook.model.step)
 
 
-def _items(outlook: Outlook, occasion: Occasion, params: SeasonalityParams) -> Iterator[dict[str, object]]:
-    found = lifts(outlook, occasion)
-    chosen = _choose(outlook, occasion, found, params)
+def _steps(outlook: Outlook, occasion: Occasion) -> tuple[int, int]:
+    """First step of the occasion with its lead, and the step after its last, within the horizon."""
+    step = outlook.model.step
+    begin = (max(outlook.as_of, occasion.start - timedelta(days=LEAD_DAYS)) - outlook.as_of).days // step
+    end = min((occasion.end - outlook.as_of).days // step + 1, outlook.model.horizon)
+    return min(begin, end - 1), end
+
+
+def _weeks(outlook: Outlook, occasion: Occasion) -> float:
+    begin, end = _steps(outlook, occasion)
+    return (end - begin) * outlook.model.step / 7
+
+
+def _items(
+    outlook: Outlook, occasion: Occasion, found: Lifts, chosen: list[int]
+) -> Iterator[dict[str, object]]:
     reasons = _drivers(outlook, chosen)
     for rank, (number, drivers) in enumerate(zip(chosen, reasons, strict=True), start=1):
         yield {
@@ -164,16 +193,30 @@ def _items(outlook: Outlook, occasion: Occasion, params: SeasonalityParams) -> I
         }  # fmt: skip
 
 
-def _choose(outlook: Outlook, occasion: Occasion, found: Lifts, params: SeasonalityParams) -> list[int]:
-    """Certain lifts first, at most `collection_per_category` of a category."""
+def _choose(
+    outlook: Outlook, occasion: Occasion, found: Lifts, params: SeasonalityParams, shown: set[int]
+) -> list[int]:
+    """The surest lifts first, at most `collection_per_category` of a category.
+
+    An occasion takes products whose forecast the time of the year raises; the time ahead those not yet `shown`.
+    """
+    fits = (found.low > SURE) & (found.per_week * _weeks(outlook, occasion) >= LEAST_UNITS)
+    if occasion.identity == _RISING:
+        fits[sorted(shown)] = False
+    else:
+        fits &= outlook.seasonal > ATTRIBUTED
     categories = outlook.known.rows.column("category").to_pylist()
     taken: Counter[str] = Counter()
     chosen: list[int] = []
     for number in np.argsort(-found.low, kind="stable").tolist():
         category = categories[number]
-        if found.low[number] <= 1 or len(chosen) == params.collection_size:
+        if len(chosen) == params.collection_size:
             break
-        if occasion.category in (None, category) and taken[category] < params.collection_per_category:
+        if (
+            fits[number]
+            and occasion.category in (None, category)
+            and taken[category] < params.collection_per_category
+        ):
             taken[category] += 1
             chosen.append(number)
     return chosen
@@ -196,7 +239,6 @@ def _drivers(outlook: Outlook, chosen: list[int]) -> list[list[str]]:
 def _reason(found: Lifts, number: int, drivers: list[str]) -> str:
     expected, normal = found.per_week[number], found.usual_per_week[number]
     words = f"About {_amount(expected)} a week expected, against {_amount(normal)} normally"
-    words += f" ({found.point[number]:.1f} times, at least {found.low[number]:.1f})"
     return f"{words}, because of {' and '.join(drivers)}." if drivers else f"{words}."
 
 

@@ -225,6 +225,11 @@ def year_ago_lift(values: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float
     return np.asarray(lift, dtype=np.float32)
 
 
+def of_the_season(name: str) -> bool:
+    """Whether a column tells of occasions, or of the same time a year before."""
+    return name.startswith(("event_", "year_", "category_year_")) or "festive" in name
+
+
 def stack(columns: Mapping[str, Floats]) -> NDArray[np.float32]:
     """The columns side by side."""
     return np.column_stack([values.astype(np.float32) for values in columns.values()])

@@ -57,6 +57,13 @@ def contributions(model: Model, known: Sheet) -> tuple[NDArray[np.float32], Floa
     return seen, given
 
 
+def seasonal(model: Model, known: Sheet) -> Floats:
+    """The sum of what the columns about the time of the year contribute to each forecast, in logarithms."""
+    _, given = contributions(model, known)
+    mine = [design.of_the_season(name.removeprefix("over_")) for name in known.level_columns]
+    return np.asarray(given[:, :-1][:, np.asarray(mine, dtype=bool)].sum(axis=1), dtype=np.float64)
+
+
 def words_of(name: str) -> str:
     """A column of the total's boosters in words."""
     return design.words_of(name.removeprefix("over_"))

@@ -1,4 +1,4 @@
-"""The commands about decisions: `decisions`, `approve`, `reject`, `history`, `rollback`."""
+"""The commands about versions: `decisions`, `approve`, `reject`, `history`, `rollback`, `reproduce`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ out = Console()
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the `bellwether` command."""
-    for command in (decisions, approve, reject, history, rollback):
+    for command in (decisions, approve, reject, history, rollback, reproduce):
         app.command()(command)
 
 
@@ -112,6 +112,28 @@ def rollback(
     out.print(f"{family}: version {champion.version} is champion again")
     said = publish_again(family)
     out.print(f"published: {', '.join(said.rows)}" if said else "nothing published: no newer tables fit it")
+
+
+def reproduce(
+    version: Annotated[
+        str, typer.Argument(metavar="FAMILY[@alias|:version]", help="No suffix: the champion.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild a version from what was recorded of it, and compare every byte. Exit code 3 where it differs.
+
+    Example: bellwether reproduce seasonality:3
+    """
+    from ml.actions.reproduce import reproduce as rebuild
+
+    with Console(stderr=True).status("starting") as status:
+        found = rebuild(version, step=status.update)
+    if as_json:
+        out.print_json(json.dumps(asdict(found)))
+        return
+    out.print(f"{found.family} version {found.version} was rebuilt: [green]identical[/]")
+    for path, digest in found.digests.items():
+        out.print(f"  {path}  {digest}", highlight=False)
 
 
 def _who() -> str:
