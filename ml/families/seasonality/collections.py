@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.record import Tables
-from ml.families.seasonality import explaining, rows
+from ml.families.seasonality import design, explaining, rows
 from ml.families.seasonality.model import Forecast, Model, forecast
 from ml.families.seasonality.params import SeasonalityParams
 from ml.families.seasonality.scoring import forecast_rows
@@ -28,6 +28,7 @@ ATTRIBUTED = 0.05
 _RISING = "rising-now"
 HISTORY_WEEKS = 26
 _LIFT_PRIOR = 5.0
+_DRIVERS = 6
 COLLECTIONS = pa.schema(
     [
         ("collection_id", pa.string()), ("title", pa.string()), ("description", pa.string()),
@@ -184,7 +185,7 @@ def _weeks(outlook: Outlook, occasion: Occasion) -> float:
 def _items(
     outlook: Outlook, occasion: Occasion, found: Lifts, chosen: list[int]
 ) -> Iterator[dict[str, object]]:
-    reasons = _drivers(outlook, chosen)
+    reasons = _drivers(outlook, chosen, seasonal_first=occasion.identity != _RISING)
     for rank, (number, drivers) in enumerate(zip(chosen, reasons, strict=True), start=1):
         yield {
             "collection_id": occasion.identity, "rank": rank, "reason": _reason(found, number, drivers),
@@ -198,17 +199,20 @@ def _choose(
 ) -> list[int]:
     """The surest lifts first, at most `collection_per_category` of a category.
 
-    An occasion takes products whose forecast the time of the year raises; the time ahead those not yet `shown`.
+    An occasion takes products whose forecast the time of the year raises, and ranks them by as much of the lift as
+    comes from that; the time ahead takes the others, where an occasion has been `shown`.
     """
     fits = (found.low > SURE) & (found.per_week * _weeks(outlook, occasion) >= LEAST_UNITS)
-    if occasion.identity == _RISING:
-        fits[sorted(shown)] = False
-    else:
-        fits &= outlook.seasonal > ATTRIBUTED
+    seasonal, worth = outlook.seasonal > ATTRIBUTED, found.low
+    if occasion.identity != _RISING:
+        fits &= seasonal
+        worth = np.minimum(found.low, np.exp(outlook.seasonal))
+    elif shown:
+        fits &= ~seasonal
     categories = outlook.known.rows.column("category").to_pylist()
     taken: Counter[str] = Counter()
     chosen: list[int] = []
-    for number in np.argsort(-found.low, kind="stable").tolist():
+    for number in np.argsort(-worth, kind="stable").tolist():
         category = categories[number]
         if len(chosen) == params.collection_size:
             break
@@ -222,18 +226,25 @@ def _choose(
     return chosen
 
 
-def _drivers(outlook: Outlook, chosen: list[int]) -> list[list[str]]:
+def _drivers(outlook: Outlook, chosen: list[int], *, seasonal_first: bool) -> list[list[str]]:
     """For each chosen product the words of what raises its forecast most (at most two, each said once)."""
     if not chosen:
         return []
     some = outlook.known.take(np.asarray(chosen, dtype=np.intp))
     _, given = explaining.contributions(outlook.model, some)
     names = list(some.level_columns)
-    out = []
-    for row in given[:, :-1]:
-        best = [explaining.words_of(names[i]) for i in np.argsort(-row, kind="stable")[:6] if row[i] > 0]
-        out.append(list(dict.fromkeys(best))[:2])
-    return out
+    words = [explaining.words_of(name) for name in names]
+    of_the_season = np.array([design.of_the_season(name.removeprefix("over_")) for name in names])
+    return [
+        _best(row, words, of_the_season if seasonal_first else of_the_season & False) for row in given[:, :-1]
+    ]
+
+
+def _best(given: Floats, words: list[str], first: NDArray[np.bool_]) -> list[str]:
+    """Two causes of a rise; one of them of those that come `first`, where one of those raises the forecast."""
+    order = np.argsort(-given, kind="stable")[: np.count_nonzero(given > 0)].tolist()
+    best = [*[i for i in order if first[i]][:1], *order[:_DRIVERS]]
+    return list(dict.fromkeys(words[i] for i in best))[:2]
 
 
 def _reason(found: Lifts, number: int, drivers: list[str]) -> str:
