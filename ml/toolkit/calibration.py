@@ -1,4 +1,7 @@
-"""Confidence that means what it says: isotonic maps, expected calibration error, thresholds at a precision."""
+"""Confidence that means what it says: isotonic maps, expected calibration error, thresholds at a precision.
+
+What happened, or was right, is 0 or 1, or a share where several people judged it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Calibration:
         return np.interp(scores, self.scores, self.probabilities)
 
 
-def learn_calibration(scores: Floats, happened: Flags, least: int = 40) -> Calibration:
+def learn_calibration(scores: Floats, happened: Floats, least: int = 40) -> Calibration:
     """Isotonic regression (Zadrozny & Elkan 2002) on the means of `least` or more neighbours, so that no end is 0 or 1.
 
     `scores` must be of cases that the model did not learn from. Each end is shrunk as if one more case of either kind
@@ -43,7 +45,7 @@ def learn_calibration(scores: Floats, happened: Flags, least: int = 40) -> Calib
     return Calibration(tuple(kept.tolist()), tuple(made[first].tolist()))
 
 
-def expected_calibration_error(probability: Floats, happened: Flags, bins: int = 10) -> float:
+def expected_calibration_error(probability: Floats, happened: Floats, bins: int = 10) -> float:
     """Mean distance between stated and found frequency over `bins` bins of equal width (Naeini et al. 2015)."""
     if not len(probability):
         return float("nan")
@@ -53,7 +55,7 @@ def expected_calibration_error(probability: Floats, happened: Flags, bins: int =
     return float(np.abs(gap).sum() / count.sum())
 
 
-def threshold_at(precision: float, confidence: Floats, right: Flags) -> float:
+def threshold_at(precision: float, confidence: Floats, right: Floats) -> float:
     """The lowest confidence such that labels at or above it are right at least as often as `precision`; inf if none is.
 
     Labels of equal confidence are taken together.
@@ -66,7 +68,7 @@ def threshold_at(precision: float, confidence: Floats, right: Flags) -> float:
     return float(sorted_confidence[good[-1]]) if len(good) else float("inf")
 
 
-def coverage_at(precision: float, confidence: Floats, right: Flags) -> float:
+def coverage_at(precision: float, confidence: Floats, right: Floats) -> float:
     """The largest share of cases, most confident first, that are right at least as often as `precision`."""
     if not len(confidence):
         return float("nan")

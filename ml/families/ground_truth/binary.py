@@ -53,7 +53,8 @@ class Head:
     trees: xgb.Booster
     calibration: Calibration
     threshold: float
-    sure: float
+    sure_yes: float = 1.0
+    sure_no: float = 1.0
 
     def table(self, asked: Asked) -> Floats:
         """What the trees look at."""
@@ -79,8 +80,8 @@ def parts(dialogue: Places, count: int, seed: int) -> Places:
     return np.asarray(drawn[dialogue] % count, dtype=np.int64)
 
 
-def learn_head(asked: Asked, known: Places, yes: Flags, params: GroundTruthParams) -> Learned:
-    """Learn from the cases at places `known`, of which `yes` says the answer."""
+def learn_head(asked: Asked, known: Places, yes: Floats, params: GroundTruthParams) -> Learned:
+    """Learn from the cases at places `known`; `yes` is how far the answer to each is yes, 0 to 1."""
     part = parts(asked.dialogue, params.folds, params.seed)
     wording, margins = _wording(asked, known, yes, part, params)
     names = (*asked.names, *_wording_names(asked))
@@ -93,12 +94,12 @@ def learn_head(asked: Asked, known: Places, yes: Flags, params: GroundTruthParam
             raw[inside] = boosting.predict(trees, names, table[inside])
     calibration = learn_calibration(raw, yes)
     unseen = calibration.of(raw)
-    head = Head(names, wording, _grow(names, table, yes, params), calibration, best_f1(unseen, yes), 1.0)
+    head = Head(names, wording, _grow(names, table, yes, params), calibration, best_f1(unseen, yes))
     return Learned(head, unseen)
 
 
 def _wording(
-    asked: Asked, known: Places, yes: Flags, part: Places, params: GroundTruthParams
+    asked: Asked, known: Places, yes: Floats, part: Places, params: GroundTruthParams
 ) -> tuple[linear.Linear, Floats]:
     """The reading learned from all, and every case's margin by readings that had not seen its dialogue."""
     margins = np.zeros(len(asked.dialogue))
@@ -120,7 +121,7 @@ def _table(asked: Asked, margins: Floats) -> Floats:
 
 
 def _grow(
-    names: Sequence[str], table: NDArray[np.float32], yes: Flags, params: GroundTruthParams
+    names: Sequence[str], table: NDArray[np.float32], yes: Floats, params: GroundTruthParams
 ) -> xgb.Booster:
     recipe = Recipe(
         "binary:logistic", params.rounds, params.learning_rate, params.depth, minimum_weight=5.0, seed=params.seed,
@@ -129,8 +130,8 @@ def _grow(
     return boosting.grow(recipe, boosting.Table.of(names, table, recipe), yes.astype(np.float32))
 
 
-def best_f1(probability: Floats, yes: Flags) -> float:
-    """The threshold with the highest F1 of yes; .5 where nothing is yes."""
+def best_f1(probability: Floats, yes: Floats) -> float:
+    """The threshold with the highest F1 of yes (in shares); .5 where nothing is yes."""
     if not yes.any():
         return 0.5
     order = np.argsort(-probability, kind="stable")
@@ -146,8 +147,8 @@ def save(head: Head, folder: Path) -> None:
     """Write UBJSON, JSON and arrays."""
     linear.write(head.wording, folder / "wording")
     boosting.write(head.trees, folder / "trees")
-    rest = {"names": head.names, "calibration": asdict(head.calibration), "threshold": head.threshold,
-            "sure": head.sure if np.isfinite(head.sure) else None}  # fmt: skip
+    numbers = {name: str(getattr(head, name)) for name in ("threshold", "sure_yes", "sure_no")}
+    rest = {"names": head.names, "calibration": asdict(head.calibration), **numbers}
     (folder / "head.json").write_text(json.dumps(rest))
 
 
@@ -155,8 +156,6 @@ def load(folder: Path) -> Head:
     """Read what `save` wrote."""
     rest = json.loads((folder / "head.json").read_text())
     calibration = Calibration(*(tuple(rest["calibration"][name]) for name in ("scores", "probabilities")))
-    sure = float("inf") if rest["sure"] is None else rest["sure"]
-    return Head(
-        tuple(rest["names"]), linear.read(folder / "wording"), boosting.read(folder / "trees"), calibration,
-        rest["threshold"], sure,
-    )  # fmt: skip
+    wording, trees = linear.read(folder / "wording"), boosting.read(folder / "trees")
+    numbers = (float(rest[name]) for name in ("threshold", "sure_yes", "sure_no"))
+    return Head(tuple(rest["names"]), wording, trees, calibration, *numbers)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ml.families.ground_truth.binary import Asked
 from ml.families.ground_truth.columns import SIGNALS
+from ml.families.ground_truth.evidence import members, signals
 from ml.families.ground_truth.exchanges import NOWHERE, Exchanges, Places
 from ml.families.ground_truth.reading import Read, at
 
@@ -90,12 +91,15 @@ def goals_of(exchanges: Exchanges, begins: Flags) -> Places:
     return np.cumsum(begins | (exchanges.step(-1) == NOWHERE)) - 1
 
 
-def goal_cases(read: Read, ends: Places, starts: Places, coherence: Floats | None) -> Asked:
-    """One case for each goal that reaches from exchange `starts` to exchange `ends`: how it went, and ended."""
+def goal_cases(read: Read, ends: Places, starts: Places, coherence: Floats | None, evidence: Floats) -> Asked:
+    """One case for each goal that reaches from exchange `starts` to exchange `ends`: how it went, and ended.
+
+    `evidence` of failure and `coherence` are of every exchange.
+    """
     steps = {by: read.exchanges.step(by) for by in (-3, -2, -1, 1)}
     inside = {by: _held(steps[by][ends], starts) for by in (-3, -2, -1)}
     named = {f"end_{name}": read.exchanges.numbers(name)[ends] for name in SIGNALS}
-    named |= _course(read, ends, starts, coherence)
+    named |= {**_course(read, ends, starts, coherence), **signals(evidence, starts, ends)}
     vectors = read.answered_vectors[ends]
     named |= {f"answered_{number}": vectors[:, number] for number in range(vectors.shape[1])}
     return Asked(
@@ -122,11 +126,8 @@ def _sums(rows: csr_matrix, ends: Places, starts: Places) -> csr_matrix:
     """The mean row of each goal."""
     from scipy.sparse import csr_matrix
 
-    sizes = ends - starts + 1
-    goal = np.repeat(np.arange(len(ends)), sizes)
-    first = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    place = np.repeat(starts, sizes) + np.arange(len(goal)) - first
-    weight = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
+    place, goal = members(starts, ends)
+    weight = (1 / (ends - starts + 1))[goal].astype(np.float32)
     return csr_matrix((weight, (goal, place)), shape=(len(ends), rows.shape[0])) @ rows
 
 

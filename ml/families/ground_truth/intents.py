@@ -61,13 +61,12 @@ class _Ranked:
 
 
 def words_of(reader: Reader, read: Read) -> csr_matrix:
-    """What was said as letters and words, with its vector if a sentence encoder is set; and what came before."""
+    """What was said as letters and words, what was said around it, and its vector if a sentence encoder is set."""
     from scipy.sparse import csr_matrix, hstack
 
     before = read.exchanges.step(-1)
-    blocks = [reader.letters.place(read.exchanges.texts("text"))]
-    if (before >= 0).any():
-        blocks += [0.5 * at(read.answered, before), 0.5 * at(read.said, before), 0.5 * read.answered]
+    around = [at(read.answered, before), at(read.said, before), read.answered]
+    blocks = [reader.letters.place(read.exchanges.texts("text")), *(0.5 * block for block in around)]
     if reader.folder:
         blocks.append(csr_matrix(read.said_vectors.astype(np.float32)))
     return hstack(blocks, format="csr", dtype=np.float32)
@@ -91,6 +90,7 @@ def learn_intents(
     refused = _refused(ranked, labels, params)
     accepted = ranked.likeness >= refused
     right = np.where(accepted, ranked.labels, params.unsupported_intent) == labels
+    right = right.astype(np.float64)
     accepting = learn_calibration(ranked.lead[accepted], right[accepted])
     refusing = learn_calibration(refused - ranked.likeness[~accepted], right[~accepted])
     planes = linear.learn_classes(words, labels, params.seed, 0.5)

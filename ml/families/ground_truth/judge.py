@@ -11,10 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import KEY, KINDS
-from ml.families.ground_truth.scoring import NOTHING_SAID
-from ml.families.ground_truth.votes import Consensus, consensus, one_left_out, votes_of
+from ml.families.ground_truth.votes import Consensus, LeftOut, consensus, one_left_out, votes_of
 from ml.toolkit import segmentation
-from ml.toolkit.calibration import coverage_at, expected_calibration_error
+from ml.toolkit.calibration import coverage_at, expected_calibration_error, threshold_at
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -43,6 +42,28 @@ class Judged:
         """Rows that are cases of a kind: labelled, and no dialogue's first turn where beginnings are asked for."""
         known = self.agreed[kind].known
         return known & (self.column("place") > 0) if kind == "goal_boundary" else known
+
+    def left_out(self, kind: str) -> LeftOut:
+        """One annotator against the others, on the rows that are cases of the kind."""
+        left = one_left_out(votes_of(self.rows, kind), kind)
+        kept = self.counted(kind)[left.row]
+        return LeftOut(left.row[kept], left.one[kept], left.rest[kept])
+
+    def cases(self, kind: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+        """Rows that are judged, and the label that each is judged by.
+
+        Satisfaction is judged by all annotators but one, each left out in turn, so that a model and one person face
+        the same judges (a turn is then several cases). Everything else is judged by what the annotators agree on.
+        """
+        counted = np.flatnonzero(self.counted(kind))
+        labels = self.agreed[kind].labels
+        if kind != "satisfaction":
+            return counted, labels[counted]
+        left = self.left_out(kind)
+        alone = np.setdiff1d(counted, left.row)
+        places, judged = np.concatenate([left.row, alone]), np.concatenate([left.rest, labels[alone]])
+        order = np.argsort(places, kind="stable")
+        return places[order], judged[order].astype(str)
 
 
 def side_by_side(predictions: pa.Table, truth: pa.Table) -> Judged:
@@ -88,14 +109,17 @@ def _cases(both: Judged, kind: str) -> pa.Table:
 
 
 def _loss(both: Judged, kind: str) -> Floats:
-    labels = both.agreed[kind].labels
+    """The loss of every row; of a turn with several judges their mean."""
+    places, labels = both.cases(kind)
     if kind == "intent":
-        return np.asarray(both.column("intent") != labels, dtype=np.float64)
-    yes = (labels == YES[kind]).astype(np.float64)
-    counted = both.counted(kind)
-    share = yes[counted].mean() if counted.any() else 0.5
-    squared = (np.clip(both.column(PROBABILITY[kind]), 0, 1) - yes) ** 2
-    return np.asarray(squared / max(share * (1 - share), 0.01), dtype=np.float64)
+        each = (both.column("intent")[places] != labels).astype(np.float64)
+    else:
+        yes = (labels == YES[kind]).astype(np.float64)
+        share = yes.mean() if len(yes) else 0.5
+        made = np.clip(both.column(PROBABILITY[kind])[places].astype(np.float64), 0, 1)
+        each = (made - yes) ** 2 / max(share * (1 - share), 0.01)
+    count = np.bincount(places, minlength=len(both.rows))
+    return np.asarray(np.bincount(places, each, minlength=len(both.rows)) / np.maximum(count, 1))
 
 
 def _agreement(agreed: Consensus) -> NDArray[np.str_]:
@@ -128,23 +152,39 @@ def metrics(predictions: pa.Table, truth: pa.Table) -> Mapping[str, float]:
 
 
 def _of_kind(both: Judged, kind: str) -> dict[str, float]:
-    counted = both.counted(kind)
-    labels = both.agreed[kind].labels[counted]
+    places, labels = both.cases(kind)
     if kind == "intent":
-        sure = both.column("intent_confidence")[counted].astype(float)
-        right = both.column("intent")[counted] == labels
-        made = _intent(labels, np.asarray(both.column("intent")[counted], dtype=str))
-        return made | _trust(both, kind, sure, right, sure, right)
+        sure = both.column("intent_confidence")[places].astype(float)
+        made = np.asarray(both.column("intent")[places], dtype=str)
+        right = made == labels
+        return _intent(labels, made) | _trust(both, kind, sure, right, sure, right)
     yes = labels == YES[kind]
-    probability = np.clip(both.column(PROBABILITY[kind])[counted].astype(float), 0, 1)
-    said = both.column(DECISION[kind])[counted].astype(bool)
-    made = _yes_or_no(kind, yes, said, probability)
+    probability = np.clip(both.column(PROBABILITY[kind])[places].astype(float), 0, 1)
+    said = both.column(DECISION[kind])[places].astype(bool)
+    found = _yes_or_no(kind, yes, said, probability)
     if kind == "goal_boundary":
-        made |= _segments(both)
+        found |= _segments(both)
     if kind == "satisfaction":
-        made |= _grades(labels, np.asarray(both.column("grade")[counted], dtype=str))
+        found |= _grades(labels, np.asarray(both.column("grade")[places], dtype=str))
+        found |= _found_as_surely(both, yes, probability)
     sure = np.where(said, probability, 1 - probability)
-    return made | _trust(both, kind, sure, said == yes, probability, yes)
+    return found | _trust(both, kind, sure, said == yes, probability, yes)
+
+
+def _found_as_surely(both: Judged, yes: Flags, probability: Floats) -> dict[str, float]:
+    """The share of defects found while a yes is at least as often right as one person's yes is."""
+    left = both.left_out("satisfaction")
+    said = left.one == YES["satisfaction"]
+    if not said.any() or not yes.any():
+        return {}
+    bar = float(np.mean(left.rest[said] == YES["satisfaction"]))
+    named = probability >= threshold_at(bar, probability, yes.astype(np.float64))
+    human = float(np.mean(left.one[left.rest == YES["satisfaction"]] == YES["satisfaction"]))
+    return {
+        "human_precision_of_yes": bar,
+        "recall_at_human_precision": float(np.mean(named[yes])),
+        "human_recall": human,
+    }
 
 
 def _yes_or_no(kind: str, yes: Flags, said: Flags, probability: Floats) -> dict[str, float]:
@@ -194,21 +234,21 @@ def _trust(
     both: Judged, kind: str, sure: Floats, right: Flags, probability: Floats, happened: Flags
 ) -> dict[str, float]:
     """Calibration, and how much can be labelled as precisely as a single annotator, and 5 and 10 points better."""
-    one, rest = one_left_out(votes_of(both.rows.filter(pa.array(both.counted(kind))), kind), kind)
-    emitted = both.column(SURE[kind])[both.counted(kind)].astype(bool)
+    emitted = both.column(SURE[kind])[both.cases(kind)[0]].astype(bool)
+    correct = right.astype(np.float64)
     made = {
-        "calibration_error": expected_calibration_error(probability, happened),
+        "calibration_error": expected_calibration_error(probability, happened.astype(np.float64)),
         "labelled": float(emitted.mean()),
         "labelled_precision": float(right[emitted].mean()) if emitted.any() else float("nan"),
     }
-    if len(one):
-        human, agreed = (some == YES[kind] if kind in YES else some for some in (one, rest))
+    left = both.left_out(kind)
+    if len(left.row):
+        human, agreed = (some == YES[kind] if kind in YES else some for some in (left.one, left.rest))
         bar = float(np.mean(human == agreed))
         made["human_precision"] = bar
         for margin in MARGINS:
-            made[f"coverage_at_human{f'+{round(100 * margin)}' if margin else ''}"] = coverage_at(
-                min(bar + margin, 1.0), sure, right
-            )
+            name = f"coverage_at_human{f'+{round(100 * margin)}' if margin else ''}"
+            made[name] = coverage_at(min(bar + margin, 1.0), sure, correct)
     return made
 
 
@@ -249,6 +289,3 @@ def goals_exact(both: Judged) -> float:
 
 def _ratio(top: float, bottom: float) -> float:
     return top / bottom if bottom else float("nan")
-
-
-__all__ = ["NOTHING_SAID", "goals_exact", "losses", "metrics", "segments", "side_by_side"]

@@ -12,17 +12,20 @@ import ibis
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.ground_truth import binary, coherence, intents, reading
+from ml.families.ground_truth import binary, coherence, evidence, intents, reading
 from ml.families.ground_truth.binary import Asked, Head
 from ml.families.ground_truth.coherence import Coherence
 from ml.families.ground_truth.columns import KINDS, votes
 from ml.families.ground_truth.design import exchange_cases, goal_cases, goals_of
+from ml.families.ground_truth.evidence import learn_evidence
 from ml.families.ground_truth.exchanges import NOWHERE, Exchanges, Places, read_exchanges
 from ml.families.ground_truth.intents import Intents
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.reading import Read, Reader
-from ml.families.ground_truth.votes import Consensus, consensus, one_left_out, votes_of
+from ml.families.ground_truth.votes import LeftOut, one_left_out, shares, votes_of
+from ml.toolkit import linear
 from ml.toolkit.calibration import threshold_at
+from ml.toolkit.linear import Linear
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -39,13 +42,46 @@ FEWEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted model. A kind that nobody annotated has no head; `bars` is a single annotator's precision by kind."""
+    """A fitted model. A kind that nobody annotated has no head; `evidence` is there where goals' success is."""
 
     reader: Reader
     coherence: Coherence | None
     heads: Mapping[str, Head]
+    evidence: Linear | None
     intents: Intents | None
-    bars: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What annotators gave of a kind: labels, how far each exchange is of each (nan: not known), and who differs."""
+
+    labels: tuple[str, ...]
+    shares: Floats
+    left: LeftOut
+
+    def share(self, label: str) -> Floats:
+        """How far each exchange is of a label; nan where nobody said anything."""
+        if label not in self.labels:
+            return np.where(np.isnan(self.shares).all(axis=1), np.nan, 0.0)
+        return self.shares[:, self.labels.index(label)].copy()
+
+    def bars(self, label: str, assumed: float) -> tuple[float, float]:
+        """How often one person's label, and any other of theirs, is right by the others; `assumed` if not known."""
+        said = self.left.one == label
+        right = said == (self.left.rest == label)
+        yes, no = (float(right[side].mean()) if side.any() else assumed for side in (said, ~said))
+        return yes, no
+
+    def bar(self, assumed: float) -> float:
+        """How often a single person's label is right by the others."""
+        return float(np.mean(self.left.one == self.left.rest)) if len(self.left.one) else assumed
+
+
+def given_of(exchanges: Exchanges, kind: str, how: str) -> Given:
+    """What annotators gave of a kind."""
+    said = votes_of(exchanges.rows, kind)
+    labels, made = shares(said, exchanges.dialogue, kind, how)
+    return Given(labels, made, one_left_out(said, kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +101,11 @@ def fit(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> Model:
     fits = _coherence(reader, every, params)
     exchanges = _annotated(every, params)
     read = reading.read(reader, exchanges)
-    agreed = {kind: consensus(votes_of(exchanges.rows, kind), kind) for kind in KINDS}
+    given = {kind: given_of(exchanges, kind, params.consensus) for kind in KINDS}
     fitting = fits.score(read) if fits else None
-    bars = {kind: _bar(exchanges, kind, params) for kind in KINDS}
-    heads, unseen = _exchange_heads(read, fitting, agreed, bars, params)
-    goals = _goal_head(read, fitting, agreed, heads, unseen, bars, params)
-    return Model(reader, fits, heads | goals, _intents(reader, read, agreed["intent"], bars, params), bars)
+    heads, unseen = _exchange_heads(read, fitting, given, params)
+    goals, telling = _goal_head(read, fitting, heads, unseen, given, params)
+    return Model(reader, fits, heads | goals, telling, _intents(reader, read, given["intent"], params))
 
 
 def _coherence(reader: Reader, every: Exchanges, params: GroundTruthParams) -> Coherence | None:
@@ -100,38 +135,43 @@ def _sampled(every: Exchanges, chosen: Flags, most: int, seed: int) -> Exchanges
     return every.of_dialogues(kept & chosen)
 
 
-def _bar(exchanges: Exchanges, kind: str, params: GroundTruthParams) -> float:
-    """How often one annotator is right by the others' consensus; the assumed share where no two saw the same."""
-    one, rest = one_left_out(votes_of(exchanges.rows, kind), kind)
-    return float(np.mean(one == rest)) if len(one) else params.single_annotator
-
-
 def _exchange_heads(
-    read: Read, fitting: Floats | None, agreed: Mapping[str, Consensus], bars: Mapping[str, float],
-    params: GroundTruthParams,
-) -> tuple[dict[str, Head], dict[str, tuple[Places, Floats]]]:  # fmt: skip
-    """Heads of the kinds that are of an exchange, and their answers to dialogues unseen."""
+    read: Read, fitting: Floats | None, given: Mapping[str, Given], params: GroundTruthParams
+) -> tuple[dict[str, Head], dict[str, Floats]]:
+    """Heads of the kinds that are of an exchange, and their answers (of dialogues unseen; nan: not asked)."""
     cases = exchange_cases(read, fitting)
-    heads, unseen = {}, {}
+    heads: dict[str, Head] = {}
+    unseen: dict[str, Floats] = {}
     for name in (BOUNDARY, DISSATISFIED, SATISFIED):
-        labels = agreed[KIND_OF[name]]
-        known = labels.known & ((read.exchanges.step(-1) != NOWHERE) | (name != BOUNDARY))
-        if known.sum() >= FEWEST:
-            places = np.flatnonzero(known)
-            heads[name], answer = _learn(
-                name, cases, places, labels.labels[places] == YES_OF[name], bars, params
-            )
-            unseen[name] = (places, answer)
+        share = given[KIND_OF[name]].share(YES_OF[name])
+        if name == BOUNDARY:
+            share[read.exchanges.step(-1) == NOWHERE] = np.nan
+        known = np.flatnonzero(~np.isnan(share))
+        if len(known) >= FEWEST:
+            heads[name], answer = _learn(name, cases, known, share[known], given, params)
+            unseen[name] = np.full(len(share), np.nan)
+            unseen[name][known] = answer
     return heads, unseen
 
 
 def _learn(
-    name: str, cases: Asked, places: Places, yes: Flags, bars: Mapping[str, float], params: GroundTruthParams
+    name: str,
+    cases: Asked,
+    known: Places,
+    share: Floats,
+    given: Mapping[str, Given],
+    params: GroundTruthParams,
 ) -> tuple[Head, Floats]:
-    learned = binary.learn_head(cases, places, yes, params)
+    """A head, and the confidence above which its yes is right as often as one person's yes, its no as a no."""
+    learned = binary.learn_head(cases, known, share, params)
     said = learned.unseen >= learned.head.threshold
-    sure = threshold_at(bars[KIND_OF[name]], confidence(learned.unseen, said), said == yes)
-    return replace(learned.head, sure=sure), learned.unseen
+    right = np.where(said, share, 1 - share)
+    sure = confidence(learned.unseen, said)
+    bars = given[KIND_OF[name]].bars(YES_OF[name], params.single_annotator)
+    yes, no = (
+        threshold_at(bar, sure[side], right[side]) for bar, side in zip(bars, (said, ~said), strict=True)
+    )
+    return replace(learned.head, sure_yes=yes, sure_no=no), learned.unseen
 
 
 def confidence(probability: Floats, said: Flags) -> Floats:
@@ -140,35 +180,36 @@ def confidence(probability: Floats, said: Flags) -> Floats:
 
 
 def _goal_head(
-    read: Read, fitting: Floats | None, agreed: Mapping[str, Consensus], heads: Mapping[str, Head],
-    unseen: Mapping[str, tuple[Places, Floats]], bars: Mapping[str, float], params: GroundTruthParams,
-) -> dict[str, Head]:  # fmt: skip
-    """The head of goals' success: a goal reaches from its beginning, as annotated or else foreseen, to its label."""
-    labels = agreed["goal_success"]
-    ends = np.flatnonzero(labels.known)
+    read: Read, fitting: Floats | None, heads: Mapping[str, Head], unseen: Mapping[str, Floats],
+    given: Mapping[str, Given], params: GroundTruthParams,
+) -> tuple[dict[str, Head], Linear | None]:  # fmt: skip
+    """The head of goals' success: a goal reaches from its foreseen beginning to its label."""
+    failure = given["goal_success"].share(YES_OF[FAILURE])
+    ends = np.flatnonzero(~np.isnan(failure))
     if len(ends) < FEWEST:
-        return {}
-    begins = agreed["goal_boundary"].labels == "yes"
+        return {}, None
+    begins = np.zeros(len(read.exchanges), dtype=bool)
     if BOUNDARY in heads:
-        places, answer = unseen[BOUNDARY]
-        begins[places] = answer >= heads[BOUNDARY].threshold
+        begins = np.nan_to_num(unseen[BOUNDARY]) >= heads[BOUNDARY].threshold
     goals = goals_of(read.exchanges, begins)
     starts = np.searchsorted(goals, goals[ends])
-    cases = goal_cases(read, ends, starts, fitting)
-    yes = labels.labels[ends] == YES_OF[FAILURE]
-    head, _ = _learn(FAILURE, cases, np.arange(len(ends)), yes, bars, params)
-    return {FAILURE: head}
+    telling, margins = learn_evidence(read, starts, ends, failure[ends] > 0.5, params)
+    cases = goal_cases(read, ends, starts, fitting, margins)
+    head, _ = _learn(FAILURE, cases, np.arange(len(ends)), failure[ends], given, params)
+    return {FAILURE: head}, telling
 
 
-def _intents(
-    reader: Reader, read: Read, agreed: Consensus, bars: Mapping[str, float], params: GroundTruthParams
-) -> Intents | None:
-    known = np.flatnonzero(agreed.known)
+def _intents(reader: Reader, read: Read, given: Given, params: GroundTruthParams) -> Intents | None:
+    known = (
+        np.flatnonzero(~np.isnan(given.shares).any(axis=1)) if given.labels else np.zeros(0, dtype=np.int64)
+    )
     if len(known) < FEWEST:
         return None
+    labels = np.array(given.labels, dtype=str)[given.shares[known].argmax(axis=1)]
     words = intents.words_of(reader, read)[known]
-    learned = intents.learn_intents(words, agreed.labels[known], read.exchanges.dialogue[known], params)
-    sure = threshold_at(bars["intent"], learned.unseen, learned.labels == agreed.labels[known])
+    learned = intents.learn_intents(words, labels, read.exchanges.dialogue[known], params)
+    bar = given.bar(params.single_annotator)
+    sure = threshold_at(bar, learned.unseen, (learned.labels == labels).astype(np.float64))
     return replace(learned.intents, sure=sure)
 
 
@@ -184,18 +225,20 @@ def say(model: Model, exchanges: Exchanges) -> Said:
         probabilities[BOUNDARY] = np.where(first, 1.0, probabilities[BOUNDARY])
         begins |= probabilities[BOUNDARY] >= model.heads[BOUNDARY].threshold
     if FAILURE in model.heads:
-        probabilities[FAILURE] = _goal_answers(model.heads[FAILURE], read, begins, fitting)
+        probabilities[FAILURE] = _goal_answers(model, read, begins, fitting)
     intent, sure = np.full(len(exchanges), "", dtype=object), np.zeros(len(exchanges))
     if model.intents:
         intent, sure = model.intents.answer(intents.words_of(model.reader, read))
     return Said(probabilities, begins, np.asarray(intent, dtype=str), sure)
 
 
-def _goal_answers(head: Head, read: Read, begins: Flags, fitting: Floats | None) -> Floats:
+def _goal_answers(model: Model, read: Read, begins: Flags, fitting: Floats | None) -> Floats:
+    assert model.evidence is not None
+    margins = model.evidence.margins(evidence.words(read))[:, 0]
     goals = goals_of(read.exchanges, begins)
     starts = np.flatnonzero(np.diff(goals, prepend=-1))
     ends = np.append(starts[1:], len(goals)) - 1
-    return head.answer(goal_cases(read, ends, starts, fitting))[goals]
+    return model.heads[FAILURE].answer(goal_cases(read, ends, starts, fitting, margins))[goals]
 
 
 def save(model: Model, folder: Path) -> None:
@@ -206,10 +249,12 @@ def save(model: Model, folder: Path) -> None:
         coherence.save(model.coherence, folder)
     for name, head in model.heads.items():
         binary.save(head, folder / name)
+    if model.evidence:
+        linear.write(model.evidence, folder / "evidence")
     if model.intents:
         intents.save(model.intents, folder / "intents")
     rest = {"heads": sorted(model.heads), "intents": model.intents is not None,
-            "coherence": model.coherence is not None, "bars": dict(model.bars)}  # fmt: skip
+            "coherence": model.coherence is not None}  # fmt: skip
     (folder / "model.json").write_text(json.dumps(rest, indent=1, sort_keys=True))
 
 
@@ -220,6 +265,6 @@ def load(folder: Path) -> Model:
         reading.load(folder),
         coherence.load(folder) if rest["coherence"] else None,
         {name: binary.load(folder / name) for name in rest["heads"]},
+        linear.read(folder / "evidence") if FAILURE in rest["heads"] else None,
         intents.load(folder / "intents") if rest["intents"] else None,
-        rest["bars"],
     )

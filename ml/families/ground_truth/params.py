@@ -15,7 +15,7 @@ class GroundTruthParams(FamilyParams):
     windows: int = Field(3, ge=3, description="windows of the backtest")
     holdout_share: float = Field(0.15, gt=0, le=0.3, description="share of the dialogues in each window")
     max_exchanges: int = Field(
-        40_000, ge=50, description="labelled user turns of each kind that are learned from"
+        80_000, ge=50, description="labelled user turns of each kind that are learned from"
     )
     word_bits: int = Field(
         17, ge=8, le=22, description="words and pairs of words are hashed into 2^this places"
@@ -23,7 +23,7 @@ class GroundTruthParams(FamilyParams):
     folds: int = Field(
         4, ge=2, description="parts in which scores of unseen dialogues are made for calibration"
     )
-    rounds: int = Field(250, ge=1)
+    rounds: int = Field(150, ge=1)
     depth: int = Field(5, ge=1)
     learning_rate: float = Field(0.05, gt=0)
     components: int = Field(24, ge=0, description="directions that the default encoder keeps of a text")
@@ -33,7 +33,10 @@ class GroundTruthParams(FamilyParams):
     coherence: bool = Field(
         True, description="learn first, from answers swapped between dialogues, which answers fit"
     )
-    consensus: Literal["majority", "dawid_skene"] = "majority"
+    consensus: Literal["majority", "dawid_skene"] = Field(
+        "dawid_skene",
+        description="what heads learn from; where annotators cannot be told apart, the majority",
+    )
     unsupported_intent: str = Field(
         "oos", description="the intent label that means: none of those that are known"
     )

@@ -102,7 +102,8 @@ def _sure(
     """Where the answer's confidence is above the threshold at which it beats a single annotator."""
     if head not in model.heads or probability is None:
         return np.zeros(len(said), dtype=bool)
-    return np.asarray(confidence(probability, said) >= model.heads[head].sure)
+    sure = np.where(said, model.heads[head].sure_yes, model.heads[head].sure_no)
+    return np.asarray(confidence(probability, said) >= sure)
 
 
 def grades(defect: NDArray[np.float64], satisfied: NDArray[np.float64]) -> NDArray[np.str_]:

@@ -1,0 +1,228 @@
+"""What is special to ground truth: kinds nobody annotated, swapped answers, rounds with people, strange dialogues."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from small_shop import END, materialised, opened, shop
+
+from ml.contracts import TABLES
+from ml.contracts.base import arrow_schema
+from ml.families.ground_truth import FAMILY, coherence, reading
+from ml.families.ground_truth.exchanges import read_exchanges
+from ml.families.ground_truth.params import GroundTruthParams
+from ml.families.ground_truth.votes import consensus, one_left_out, shares
+
+PARAMS = GroundTruthParams(rounds=20, word_bits=12, folds=3, components=4, nthread=1)
+
+
+def matrix_of(tables: dict[str, pa.Table]) -> ibis.Table:
+    return materialised(FAMILY.features(opened(tables), END, PARAMS), FAMILY.key)
+
+
+@cache
+def fitted() -> tuple[dict[str, pa.Table], ibis.Table, Any]:
+    tables = {name: shop()[name] for name in FAMILY.tables}
+    matrix = matrix_of(tables)
+    return tables, matrix, FAMILY.fit(matrix, END, PARAMS)
+
+
+def rows(name: str, some: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(some, schema=arrow_schema(TABLES[name]))
+
+
+def said(texts: list[str], dialogue: str = "new", first: str = "user") -> list[dict[str, Any]]:
+    speakers = ("user", "assistant") if first == "user" else ("assistant", "user")
+    start = datetime(END.year, END.month, END.day) - timedelta(days=1)
+    return [
+        {"dialogue_id": dialogue, "turn_idx": turn, "said_at": start + timedelta(seconds=5 * turn),
+         "speaker": speakers[turn % 2], "text": text}
+        for turn, text in enumerate(texts)
+    ]  # fmt: skip
+
+
+def test_a_turn_and_its_answers_are_one_row() -> None:
+    turns = said(["good morning", "play jazz", "here you go", "thanks"], first="assistant")
+    tables = {name: fitted()[0][name].slice(0, 0) for name in FAMILY.tables} | {"turns": rows("turns", turns)}
+    made = matrix_of(tables).to_pyarrow().to_pylist()
+    assert [(row["turn_idx"], row["last_idx"], row["text"], row["answer"], row["opening"]) for row in made] == [
+        (1, 2, "play jazz", "here you go", "good morning"), (3, 3, "thanks", "", ""),
+    ]  # fmt: skip
+
+
+def test_what_comes_later_changes_nothing() -> None:
+    tables, matrix, _ = fitted()
+    late = said(["too late", "indeed"])
+    for turn in late:
+        turn["said_at"] = datetime(END.year, END.month, END.day, 1)
+    more = tables | {"turns": pa.concat_tables([tables["turns"], rows("turns", late)])}
+    assert matrix_of(more).to_pyarrow().equals(matrix.to_pyarrow())
+
+
+def test_only_kinds_that_people_annotated_are_learned() -> None:
+    tables = fitted()[0]
+    intents = tables["annotations"].filter(pc.equal(tables["annotations"]["kind"], "intent"))
+    matrix = matrix_of(tables | {"annotations": intents})
+    model = FAMILY.fit(matrix, END, PARAMS)
+    assert not model.heads
+    assert model.intents is not None
+    fold = FAMILY.folds(matrix, END, PARAMS)[-1]
+    made = FAMILY.score(model, fold.test, fold.as_of)
+    assert set(made["defect"].to_pylist()) == {-1.0}
+    judged = FAMILY.metrics(made, fold.truth.to_pyarrow())
+    assert {name.split("_")[0] for name in judged} == {"intent", "loss"}
+    assert judged["intent_accuracy"] > 0.6
+
+
+def test_swapped_answers_do_not_fit() -> None:
+    topics = {"jazz": "music", "rain": "weather", "milk": "groceries", "bus": "transport", "film": "cinema"}
+    turns = [
+        turn
+        for number in range(150)
+        for word, topic in [list(topics.items())[number % 5]]
+        for turn in said([f"tell me about {word} {number}", f"that is {topic} {number}"], f"d{number:03d}")
+    ]
+    empty = {name: fitted()[0][name].slice(0, 0) for name in FAMILY.tables}
+    exchanges = read_exchanges(matrix_of(empty | {"turns": rows("turns", turns)}))
+    reader = reading.learn_reader(exchanges, PARAMS.model_copy(update={"components": 12}))
+    half = np.arange(150) < 75
+    learned = coherence.learn_coherence(reading.read(reader, exchanges.of_dialogues(half)), seed=1)
+    assert coherence.auc(learned, reading.read(reader, exchanges.of_dialogues(~half)), seed=1) > 0.8
+
+
+def test_without_coherence_the_feature_is_gone() -> None:
+    _, matrix, _ = fitted()
+    model = FAMILY.fit(matrix, END, PARAMS.model_copy(update={"coherence": False}))
+    assert model.coherence is None
+    assert not [name for name in model.heads["dissatisfied"].names if "coherence" in name]
+
+
+def test_answers_of_people_are_in_the_next_training() -> None:
+    tables, _matrix, model = fitted()
+    unheard = said(
+        ["play some jazz", "i cannot find anything like it", "no i said jazz", "that does not seem to work"]
+    )
+    tables = tables | {"turns": pa.concat_tables([tables["turns"], rows("turns", unheard)])}
+    queue = FAMILY.publications(model, matrix_of(tables), opened(tables), END, PARAMS)["annotation_queue"]
+    asked = [row for row in queue.to_pylist() if row["dialogue_id"] == "new"]
+    assert asked
+    answers = [
+        {"dialogue_id": row["dialogue_id"], "turn_idx": row["turn_idx"], "kind": row["kind"], "annotator_id": "ana",
+         "annotated_at": datetime(END.year, END.month, END.day) - timedelta(hours=1),
+         "label": {"satisfaction": "1", "intent": "play"}.get(row["kind"], "no")}
+        for row in asked
+    ]  # fmt: skip
+    answered = tables | {
+        "annotations": pa.concat_tables([tables["annotations"], rows("annotations", answers)])
+    }
+    again = matrix_of(answered)
+    heard = again.filter(again.dialogue_id == "new").to_pyarrow()
+    given = sum(heard[f"{kind}_votes"].length() - heard[f"{kind}_votes"].null_count
+                for kind in ("goal_boundary", "goal_success", "satisfaction", "intent"))  # fmt: skip
+    assert given == len(answers)
+    made = FAMILY.publications(model, again, opened(answered), END, PARAMS)
+    keys = {(row["dialogue_id"], row["turn_idx"], row["kind"]) for row in asked}
+    assert not keys & {
+        (row["dialogue_id"], row["turn_idx"], row["kind"]) for row in made["annotation_queue"].to_pylist()
+    }
+    assert {row["source"] for row in made["labels"].to_pylist() if row["dialogue_id"] == "new"} >= {"people"}
+
+
+def test_the_queue_asks_first_what_tells_most() -> None:
+    tables, _matrix, model = fitted()
+    bare = tables | {"annotations": tables["annotations"].slice(0, 0)}
+    queue = FAMILY.publications(model, matrix_of(bare), opened(bare), END, PARAMS)["annotation_queue"]
+    assert queue["rank"].to_pylist() == list(range(1, len(queue) + 1))
+    information = queue["information"].to_numpy()
+    assert (np.diff(information) <= 1e-12).all()
+    assert max(queue.group_by("dialogue_id").aggregate([("rank", "count")])["rank_count"].to_pylist()) <= 3
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["", "", "", ""],
+        ["ääkköset ja öylätti", "включи музыку", "音楽をかけて", "🎵"],
+        ["la " * 16_000, "ok", "so " * 16_000],
+        ["only one turn"],
+    ],
+)
+def test_strange_dialogues_are_scored(texts: list[str]) -> None:
+    tables, _, model = fitted()
+    alone = {name: tables[name].slice(0, 0) for name in tables} | {"turns": rows("turns", said(texts))}
+    made = FAMILY.score(model, matrix_of(alone), END)
+    assert len(made) == (len(texts) + 1) // 2
+    for name in ("boundary", "success", "defect", "intent_confidence"):
+        assert ((made[name].to_numpy() >= 0) & (made[name].to_numpy() <= 1)).all()
+
+
+def test_dialogues_are_scored_alone_as_in_company() -> None:
+    _, matrix, model = fitted()
+    fold = FAMILY.folds(matrix, END, PARAMS)[-1]
+    together = FAMILY.score(model, fold.test, fold.as_of)
+    name = together["dialogue_id"][0].as_py()
+    alone = FAMILY.score(model, fold.test.filter(fold.test.dialogue_id == name), fold.as_of)
+    some = together.filter(pc.equal(together["dialogue_id"], name))
+    np.testing.assert_allclose(alone["defect"].to_numpy(), some["defect"].to_numpy(), atol=1e-6)
+    assert alone["intent"].to_pylist() == some["intent"].to_pylist()
+
+
+def test_no_dialogue_is_on_both_sides() -> None:
+    _, matrix, _ = fitted()
+    for fold in FAMILY.folds(matrix, END, PARAMS):
+        learned = set(fold.train.to_pyarrow()["dialogue_id"].to_pylist())
+        assert not learned & set(fold.truth.to_pyarrow()["dialogue_id"].to_pylist())
+
+
+def test_annotations_made_after_the_origin_are_not_learned_from() -> None:
+    _, matrix, _ = fitted()
+    fold = FAMILY.folds(matrix, END, PARAMS)[0]
+    train = fold.train.to_pyarrow()
+    heard = pc.is_valid(train["satisfaction_votes"])
+    latest = pc.max(train.filter(heard)["satisfaction_labelled_at"]).as_py()
+    assert latest.date() < fold.as_of or latest < datetime.combine(fold.as_of, datetime.min.time())
+
+
+def test_tied_votes_are_no_label() -> None:
+    agreed = consensus(
+        [[("a", "yes"), ("b", "no")], [("a", "yes"), ("b", "yes"), ("c", "no")], []], "goal_boundary"
+    )
+    assert agreed.labels.tolist() == ["", "yes", ""]
+    rated = consensus([[("a", "2"), ("b", "4")], [("a", "3"), ("b", "2")]], "satisfaction")
+    assert rated.labels.tolist() == ["neutral", "dissatisfied"]
+
+
+def test_one_left_out_faces_the_others() -> None:
+    left = one_left_out([[("a", "1"), ("b", "3"), ("c", "3")], [("a", "5")]], "satisfaction")
+    assert left.row.tolist() == [0, 0, 0]
+    assert left.one.tolist() == ["dissatisfied", "neutral", "neutral"]
+    assert left.rest.tolist() == ["neutral", "dissatisfied", "dissatisfied"]
+
+
+def test_a_bad_annotator_is_outvoted_by_a_good_one() -> None:
+    random = np.random.default_rng(3)
+    truth = random.random(600) < 0.4
+    given = [
+        [(who, "yes" if flag == (random.random() < right) else "no")
+         for who, right in (("one", 0.97), ("two", 0.9), ("three", 0.55), ("four", 0.55), ("five", 0.5))]
+        for flag in truth
+    ]  # fmt: skip
+    dialogue = np.repeat(np.arange(120), 5)
+    found = {}
+    for how in ("majority", "dawid_skene"):
+        labels, made = shares(given, dialogue, "goal_boundary", how)
+        found[how] = np.mean((made[:, labels.index("yes")] > 0.5) == truth)
+    assert found["dawid_skene"] > found["majority"] + 0.05
+
+
+def test_annotators_of_one_dialogue_each_are_counted() -> None:
+    given = [[(f"{row}:{place}", "3" if place else "1") for place in range(3)] for row in range(30)]
+    labels, made = shares(given, np.arange(30), "satisfaction", "dawid_skene")
+    np.testing.assert_allclose(made[:, labels.index("dissatisfied")], 2 / 3)
