@@ -87,7 +87,7 @@ def test_a_history_worked_on_paper() -> None:
     assert found["a5"]["hit_rate"] == 1 / 2
     assert np.exp(found["d0"]["past_posts"]) - 1 == pytest.approx(3)
     assert np.exp(found["b0"]["since"]) == pytest.approx(100.01)
-    assert found["d0"]["ended"] == 0
+    assert found["d0"]["ended_size"] == pytest.approx(3.3)  # nothing has ended yet: the usual
     assert found["e0"]["ended_hit_rate"] == 2 / 4  # both ended, the first one after doubling
     assert found["e0"]["ended_size"] == pytest.approx((np.log2(10) + np.log2(5) + 6.6 + 0 + 0) / 6, abs=1e-3)
 

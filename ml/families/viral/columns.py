@@ -13,7 +13,9 @@ TIMING = (
     "log_posts", "age", "idle", "gap_1", "gap_2", "gap_3", "gap_4", "gap_longest", "gap_typical", "gap_spread",
     "halves", "velocity", "hour", "weekday", "start_hour",
 )  # fmt: skip
-PLATFORM = ("passed", "passed_1", "passed_2", *(f"busy_{span}" for span in BUSY), "busy_trend")
+PLATFORM = (
+    "passed", "passed_1", *(f"busy_{span}" for span in BUSY), "trend_hour", "trend_day", "trend_week",
+)  # fmt: skip
 SPREAD = ("depth_most", "depth_typical", "breadth")
 HAWKES = (*(f"branching_{scale}" for scale in TIMESCALES), *(f"alive_{scale}" for scale in TIMESCALES))
 REACH = ("reach", "reach_most", "newcomers")

@@ -87,8 +87,9 @@ def _timed(rows: ibis.Table) -> ibis.Table:
         halves=log(rows.age_posts - middle, 0.01) - log(middle, 0.01),
         velocity=log(rows.posts) - log(age, 1.0),
         hour=_hour(rows.observed_at), weekday=rows.observed_at.day_of_week.index(), start_hour=_hour(rows.started),
-        passed=log(rows.seq_last - rows.seq_first), passed_1=log(rows.seq_last - rows.seq_1),
-        passed_2=log(rows.seq_last - rows.seq_2), busy_trend=rows.busy_24 - rows.busy_168,
+        passed=log(rows.seq_last - rows.seq_first) - rows.busy_168,
+        passed_1=log(rows.seq_last - rows.seq_before) - rows.busy_168, trend_hour=rows.busy_1 - rows.busy_24,
+        trend_day=rows.busy_24 - rows.busy_168, trend_week=rows.busy_168 - rows.busy_720,
         reach=log(rows.followers, 1.0), reach_most=log(rows.followers_most, 1.0),
         **expected,
     )  # fmt: skip

@@ -16,14 +16,17 @@ ENTRIES = (
     "posts", "rank_log", "trials", "hits", "credits", "ended", "ended_size", "ended_trials", "ended_hits",
 )  # fmt: skip
 PAST = (
-    "past_posts", "since", "pace", "usual_rank", "trials", "hit_rate", "hit_odds", "credit", "ended", "ended_size",
-    "ended_hit_rate",
+    "since", "pace", "usual_rank", "hit_rate", "hit_odds", "credit", "ended_size", "ended_hit_rate",
 )  # fmt: skip
 TYPICAL_SIZE = 3.3  # log2: a cascade of ten
 
 
 def histories(placed: ibis.Table, fewest: int, quiet_hours: int, as_of: str) -> ibis.Table:
-    """post_id, and each column of PAST as it stood just before the post."""
+    """post_id, past_posts, and each column of PAST as it stood just before the post.
+
+    Rates, and no counts: counts grow with the time since the first snapshot, so that what is learned from last year's
+    would be wrong for this year's.
+    """
     entries = [_posts(placed), _trials(placed, fewest), _hits(placed, fewest), _credits(placed),
                _ends(placed, fewest, quiet_hours, as_of)]  # fmt: skip
     account = ibis.union(*entries)
@@ -49,11 +52,9 @@ def _read(rows: ibis.Table) -> ibis.Table:
         since=ibis.ifelse(later, log(hours(rows["at"], rows.previous), 0.01), None),
         pace=log((n + 1) / (hours(rows["at"], rows["first"]) + 24)),
         usual_rank=((rows.rank_log - rows.own_rank) / THOUSANDTHS + 4.0) / (n + 2),
-        trials=log(rows.trials, 1.0),
         hit_rate=(rows.hits + 1.0) / (rows.trials + 2.0),
         hit_odds=((rows.hits + 1.0) / (rows.trials - rows.hits + 1.0)).ln(),
         credit=(rows.credits + 1.0) / (n + 2.0),
-        ended=log(rows.ended, 1.0),
         ended_size=(rows.ended_size / THOUSANDTHS + 2 * TYPICAL_SIZE) / (rows.ended + 2),
         ended_hit_rate=(rows.ended_hits + 1.0) / (rows.ended_trials + 2.0),
     )

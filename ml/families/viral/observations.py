@@ -72,7 +72,7 @@ def _timing(pairs: ibis.Table) -> dict[str, ibis.Value]:
         **{f"gap_{n}": step.max(where=pairs["rank"] == pairs.posts - (n - 1)) for n in range(1, _GAPS + 1)},
         "seq_first": pairs.seq.min(),
         "seq_last": pairs.seq.max(),
-        **{f"seq_{n}": pairs.seq.max(where=pairs["rank"] == pairs.posts - n) for n in (1, 2)},
+        "seq_before": pairs.seq.max(where=pairs["rank"] == pairs.posts - 1),
     }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 _PAST = {
-    "past_posts": "earlier posts", "since": "time since the last post", "pace": "posts per hour so far",
-    "usual_rank": "usual place in a cascade", "trials": "cascades joined early",
+    "since": "time since the last post", "pace": "posts per hour so far",
+    "usual_rank": "usual place in a cascade",
     "hit_rate": "share of cascades joined early that doubled", "hit_odds": "odds that a cascade joined early doubled",
-    "credit": "doublings per earlier post", "ended": "cascades that ended",
+    "credit": "doublings per earlier post",
     "ended_size": "size of the cascades that ended",
     "ended_hit_rate": "share of the ended cascades that doubled",
 }  # fmt: skip
@@ -23,10 +23,10 @@ _OWN = {
     "gap_longest": "the longest wait between posts", "gap_typical": "the usual wait between posts",
     "gap_spread": "how uneven the waits are", "halves": "time for the later half of the posts against the first half",
     "velocity": "posts per hour", "hour": "the hour of the day", "weekday": "the day of the week",
-    "start_hour": "the hour of the first post", "passed": "posts about anything since the first post",
-    "passed_1": "posts about anything since the last but one",
-    "passed_2": "posts about anything since the last but two",
-    "busy_trend": "whether the day is busier than the week", "depth_most": "the longest chain of reshares",
+    "start_hour": "the hour of the first post", "passed": "posts about anything since the first post, against a week's",
+    "passed_1": "posts about anything since the last but one, against a week's",
+    "trend_hour": "whether the hour is busier than the day", "trend_week": "whether the week is busier than the month",
+    "trend_day": "whether the day is busier than the week", "depth_most": "the longest chain of reshares",
     "depth_typical": "the usual length of a chain of reshares", "breadth": "share of reshares of the first post itself",
     "reach": "followers of all who posted", "reach_most": "followers of the largest who posted",
     "newcomers": "share of posts by people never seen before", "text_length": "length of the first post's text",
