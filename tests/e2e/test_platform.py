@@ -65,6 +65,10 @@ def brought() -> Iterator[Brought]:
 def test_ingest_retrain_and_publish_succeed(brought: Brought) -> None:
     states = {run.dag_id: run.state for run in brought.airflow().runs(LONG_AGO)}
     assert states["ingest"] == states["retrain_seasonality"] == states["publish_seasonality"] == "success"
+    ledger = Ledger(brought.settings.ledger)
+    champion, published = ledger.champion("seasonality"), ledger.last_publication("seasonality")
+    assert champion is not None and published is not None  # a publication that is skipped succeeds too
+    assert published.version == champion.version and sum(published.names.values()) > 0
 
 
 def test_mlflow_and_the_ledger_agree_on_the_champion(brought: Brought) -> None:

@@ -118,7 +118,9 @@ def test_a_shop_without_plans_still_gets_its_collection() -> None:
     matrix = matrix_of(bare)
     model = FAMILY.fit(matrix, END, PARAMS)
     made = FAMILY.publications(model, matrix, opened(bare), END, PARAMS)
-    assert set(made["collections"].column("collection_id").to_pylist()) <= {"rising-now"}
+    assert made["collections"].column("collection_id").to_pylist() == ["rising-now"]
+    items = made["collection_items"].to_pylist()
+    assert items and all(item["lift_low"] > 1 for item in items)
     assert made["forecasts"].num_rows > 0
 
 
@@ -171,3 +173,13 @@ def test_features_are_the_same_bytes_whatever_the_threads_do() -> None:
         made.append(FAMILY.features(opened_tables, END, PARAMS).order_by(FAMILY.key).to_pyarrow())
     assert made[0].equals(made[1])
     assert made[0].equals(made[2])
+
+
+def test_the_figure_of_examples_names_products_and_axes() -> None:
+    tables, matrix, model = daily()
+    fold = FAMILY.folds(matrix, END, PARAMS)[-1]
+    drawn = FAMILY.figures(FAMILY.score(model, fold.test, fold.as_of), fold.truth.to_pyarrow())["examples"]
+    shown = [axes.get_title() for axes in drawn.axes]
+    assert shown and set(shown) <= set(tables["products"].column("title").to_pylist())
+    assert all(axes.get_ylabel() == "units" and axes.get_legend() for axes in drawn.axes)
+    assert drawn.axes[-1].get_xlabel()

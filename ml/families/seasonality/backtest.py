@@ -15,7 +15,7 @@ from ml.families.seasonality.columns import HISTORY
 from ml.families.seasonality.params import SeasonalityParams
 from ml.toolkit.splits import rolling_origins
 
-_OF_PRODUCT = ("category", "price", "usual", "recent", "selling_days")
+_OF_PRODUCT = ("title", "category", "price", "usual", "recent", "selling_days")
 
 
 def folds(matrix: ibis.Table, as_of: date, params: SeasonalityParams) -> tuple[Fold, ...]:
@@ -42,14 +42,15 @@ def as_it_stood(matrix: ibis.Table, origin: date, days: int) -> ibis.Table:
 def truth(matrix: ibis.Table, origin: date, days: int) -> ibis.Table:
     """What came true for the products on the shelf at the origin, with what slices and scales need.
 
-    product_id, day, units; category; price; usual (units per step in the year before the origin), recent (units in the
-    84 days before), selling_days (null: never sold before).
+    product_id, day, units; title (the id of a product without one); category; price; usual (units per step in the
+    year before the origin), recent (units in the 84 days before), selling_days (null: never sold before).
     """
     start = matrix.filter(matrix.day == ibis.date(origin))
     selling = start.selling_days.cast("float64")
     span = ibis.greatest(ibis.least(selling, 364.0), 28.0)
     shelf = start.select(
         "product_id", "category", "price",
+        title=start.title.fill_null(start.product_id),
         usual=(start.tamed_364 / span * start.step_days).cast("float64").fill_null(0.0),
         recent=start.units_84.cast("float64"), selling_days=selling,
     )  # fmt: skip

@@ -71,7 +71,10 @@ def _examples(both: Judged, count: int = 3) -> Figure:
         axes.fill_between(steps, both.quantiles[0.1][number], both.quantiles[0.9][number], alpha=0.3)
         axes.plot(steps, both.mean[number], label="forecast")
         axes.plot(steps, both.actual[number], "k.", label="actual")
-        axes.set_title(str(both.products[number]))
+        axes.set_title(str(both.titles[number]))
+        axes.set(ylabel="units")
+        axes.legend()
+    all_axes[-1].set(xlabel="steps of the forecast")
     return figure
 
 

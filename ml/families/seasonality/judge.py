@@ -24,6 +24,7 @@ class Judged:
     actual: Floats
     mean: Floats
     quantiles: Mapping[float, Floats]
+    titles: NDArray[np.str_]
     category: NDArray[np.str_]
     price: Floats
     usual: Floats
@@ -33,7 +34,7 @@ class Judged:
 
 def side_by_side(predictions: pa.Table, truth: pa.Table) -> Judged:
     """Join by product and day. `truth` is dense: every product has the same days."""
-    columns = ["product_id", "day", "units", "category", "price", "usual", "recent", "selling_days"]
+    columns = ["product_id", "day", "units", "title", "category", "price", "usual", "recent", "selling_days"]
     joined = truth.select(columns).join(predictions, ["product_id", "day"], join_type="left outer")
     joined = joined.sort_by([("product_id", "ascending"), ("day", "ascending")])
     steps = len(joined.column("day").unique()) or 1
@@ -45,6 +46,7 @@ def side_by_side(predictions: pa.Table, truth: pa.Table) -> Judged:
         quantiles={
             level: _numbers(joined, f"q{round(100 * level)}").reshape(-1, steps) for level in (0.1, 0.5, 0.9)
         },
+        titles=_strings(first, "title"),
         category=_strings(first, "category"),
         price=_numbers(first, "price"),
         usual=_numbers(first, "usual"),
