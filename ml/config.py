@@ -12,6 +12,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -190,7 +191,6 @@ class Settings(BaseSettings):
     remote_url: str = ""
     airflow_url: str = ""
     images: Path | None = None
-    public_data: Path = Path("../shared/data")
     project: Path = Field(default_factory=lambda: Path(__file__).resolve().parents[1])
 
     @cached_property
@@ -227,6 +227,18 @@ class Settings(BaseSettings):
     def reports(self) -> Path:
         """Data Docs, landing pages: what people look at."""
         return self.home / "reports"
+
+
+def to_reach(address: str, otherwise: str) -> str:
+    """What to do about an address that does not answer: start the platform again that it belongs to, or `otherwise`."""
+    home = _Home().home.expanduser().resolve()
+    file = home / "platform.env"
+    theirs = [line.partition("=")[2] for line in file.read_text().splitlines()] if file.is_file() else []
+    if unquote(address) not in map(unquote, theirs):
+        return otherwise
+    return (
+        f"{home} belongs to a platform that is stopped: `make up`, or name another folder in BELLWETHER_HOME"
+    )
 
 
 def settings() -> Settings:

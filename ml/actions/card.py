@@ -95,7 +95,6 @@ def _slices(verdict: Mapping[str, Any]) -> Iterator[Slice]:
 
 def _commands(run: Run) -> tuple[str, ...]:
     return (
-        f"git checkout {run.git_commit.removesuffix('+changes')}",
         f"cd $BELLWETHER_HOME/runs/{run.run_id}",
         f"dvc pull --with-deps gate@{run.family}",
         f"dvc repro gate@{run.family}",

@@ -13,6 +13,7 @@ import pytest
 
 from ml.cli import main
 from ml.config import settings
+from ml.platform.environment import write_environment
 from ml.seams.ledger import migrate
 from ml.sources import SOURCES, source
 from ml.world.sizes import SIZES
@@ -153,3 +154,23 @@ def test_a_run_that_is_not_there_leads_to_commands_that_name_runs(call: Call) ->
     migrate(settings().ledger)
     said = call("reject", "nosuch", "--why", "a try")
     assert "bellwether decisions" in said.err and "bellwether history" in said.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("history", "seasonality"),
+        ("load", "world"),
+        ("score", "seasonality:1", "--tables", ".", "--as-of", "2011-11-12", "--out", "f.parquet"),
+    ],
+)
+def test_the_home_of_a_stopped_platform_says_so(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    server = "postgresql+psycopg://postgres@/{}?host=/nowhere/at/all"
+    parts = {name: server.format(name) for name in ("warehouse", "ledger")} | {"mlflow": "http://127.0.0.1:9"}
+    write_environment(tmp_path / "home", {f"{name}_url": address for name, address in parts.items()})
+    said = call(*command)
+    assert said.code == 75
+    assert str(tmp_path / "home") in said.err and "`make up`" in said.err and "BELLWETHER_HOME" in said.err

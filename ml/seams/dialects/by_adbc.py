@@ -14,6 +14,7 @@ from adbc_driver_postgresql import dbapi
 from sqlalchemy import Table
 from sqlalchemy.engine import URL
 
+from ml.config import to_reach
 from ml.contracts.base import event_time
 from ml.errors import BellwetherError, SeamUnavailable, UsageError
 from ml.seams.dialects import LOCK_WAIT_S, flat, is_time, keeping_class, not_a_table, quoted, unreadable
@@ -37,7 +38,7 @@ class PostgreSQL:
         self.address = url.render_as_string()
         patient = {"connect_timeout": "10", **url.query}
         self._uri = url.set(drivername="postgresql", query=patient).render_as_string(hide_password=False)
-        self._secret = url.password
+        self._url, self._secret = url.render_as_string(hide_password=False), url.password
         self._connection: Any = None
         self._scans: list[Any] = []
 
@@ -159,7 +160,7 @@ class PostgreSQL:
             f"the warehouse PostgreSQL at {self.address} is away or locked",
             found=self._text(error),
             expected="a server that answers",
-            next_step="start the server, or correct BELLWETHER_WAREHOUSE_URL",
+            next_step=to_reach(self._url, "start the server, or correct BELLWETHER_WAREHOUSE_URL"),
         )
 
     def _text(self, error: Exception) -> str:

@@ -77,7 +77,6 @@ _READ: Mapping[pa.DataType, Callable[[Any], object]] = {
     pa.date32(): _day,
 }
 
-_AS_TEXT = pc.CastOptions(pa.string(), allow_invalid_utf8=True)
 """What is not UTF-8 travels on, to be counted and shown."""
 
 _SQL: tuple[tuple[Callable[[pa.DataType], bool], type[Any]], ...] = (

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, create_engine, event, func, make_url, select, tex
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from ml.config import OTHER_HOME
+from ml.config import OTHER_HOME, to_reach
 from ml.errors import SeamUnavailable, StaleDecision, UsageError, usable
 from ml.seams.ledger.models import Decision, Publication, Run, Snapshot
 
@@ -86,7 +86,7 @@ def _reachable(url: str) -> Iterator[None]:
             "the ledger has no tables yet" if unmade else "the ledger cannot be reached",
             found=said,
             expected=f"a migrated database at {make_url(url).render_as_string(hide_password=True)}",
-            next_step="`make up` starts and migrates it; or set BELLWETHER_LEDGER_URL",
+            next_step=to_reach(url, "`make up` starts and migrates it; or set BELLWETHER_LEDGER_URL"),
         ) from error
 
 
