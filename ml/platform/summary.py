@@ -73,17 +73,21 @@ def tell(console: Console, settings: Settings, known: Credentials) -> None:
     for line in in_service(settings):
         table.add_row(line.family, line.version, line.headline, line.data)
     console.print(table)
-    addresses = Table.grid(padding=(0, 2))
-    for words in _addresses(settings, known):
-        addresses.add_row(*words)
-    console.print(addresses)
+    for name, address in _addresses(settings, known):
+        whole(console, f"{name:<10}{address}")
+
+
+def whole(console: Console, line: str) -> None:
+    """Print a line that is never broken by us: an address can be copied or clicked at any width."""
+    console.print(line, soft_wrap=True, highlight=False)
 
 
 def _addresses(settings: Settings, known: Credentials) -> Iterator[tuple[str, str]]:
     yield "Airflow", settings.airflow_url
     yield "  log in", f"{LOGIN}, {_password(settings, known)}"
     yield "MLflow", settings.mlflow
-    yield "pages", str(settings.reports / "collections")
+    for site in sorted((settings.reports / "collections").glob("*/index.html")):
+        yield "pages", str(site)
     yield "stop", "make down"
 
 

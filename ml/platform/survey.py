@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from ml.platform import airflow, health, postgres
 from ml.platform.processes import belonging, find, memory
 from ml.platform.state import Started, State, load
+from ml.platform.summary import whole
 
 PARTS = ("postgres", "mlflow", *airflow.PARTS)
 
@@ -91,20 +91,23 @@ def _short(log: str, home: Path) -> str:
     return log.removeprefix(f"{home}/")
 
 
+def _line(part: str, state: str, pid: str, log: str, address: str) -> str:
+    return f"{part:<15}{state:<17}{pid:<9}{log:<24}{address}".rstrip()
+
+
+def _state(part: PartStatus) -> tuple[str, str]:
+    if part.healthy:
+        return "healthy", "green"
+    return ("does not answer", "red") if part.running else ("stopped", "dim")
+
+
 def tell(console: Console, status: Status) -> None:
-    """Print the status as a table."""
-    table = Table(title=f"platform in {status.home}", title_justify="left")
-    for title in ("part", "state", "pid", "address", "log"):
-        table.add_column(title, overflow="fold")
+    """Print one line a part, which is never broken inside an address, however narrow the terminal."""
+    whole(console, f"platform in {status.home}")
+    whole(console, "[bold]" + _line("part", "state", "pid", "log", "address") + "[/]")
     for part in status.parts:
-        words = (
-            "[green]healthy[/]"
-            if part.healthy
-            else "[red]does not answer[/]"
-            if part.running
-            else "[dim]stopped[/]"
-        )
-        table.add_row(part.part, words, str(part.pid or ""), part.address, _short(part.log, status.home))
-    console.print(table)
+        state, style = _state(part)
+        line = _line(part.part, state, str(part.pid or ""), _short(part.log, status.home), part.address)
+        whole(console, line.replace(state, f"[{style}]{state}[/]", 1))
     if status.processes:
         console.print(f"{status.processes} processes, {status.memory / 2**30:.2f} GiB", highlight=False)

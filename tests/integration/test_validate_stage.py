@@ -44,7 +44,9 @@ def test_accepted_and_quiet(workspace: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == "creators: 100 rows, 100 passed, 0 put aside"
     assert done.stdout == ""
-    assert (workspace / "data/validation/creators/docs/index.html").is_file()
+    page = (workspace / "data/validation/creators/docs/index.html").read_text()
+    assert "creator_id" in page and "Failed Only" not in page  # a control that does nothing
+    assert page.count("<div") == page.count("</div>")
 
 
 def test_rejected(workspace: Path) -> None:

@@ -16,6 +16,9 @@ from ml.seams.quality.suites import Expectation, Suite
 from ml.seams.quality.words import requirement
 
 _TRACKED = re.compile(r"https://great-expectations-web-assets[^\"')]*")
+_CARD = r'<div class="card mb-3">\s*<div class="card-header p-2">\s*<strong>Actions</strong>'
+_FILTER = re.compile(_CARD + r".*?Failed Only.*?(?:</div>\s*){5}", re.DOTALL)
+"""The card "Show All / Failed Only": it needs scripts from the network, without which nothing happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +144,4 @@ def _write_docs(validated: Any, folder: Path, run_name: str, run_time: datetime)
         ValidationResultsPageRenderer(run_info_at_end=True).render(validated)
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(_TRACKED.sub("", page))
+    (folder / "index.html").write_text(_FILTER.sub("", _TRACKED.sub("", page)))
