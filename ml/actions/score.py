@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.config import load_params, settings
 from ml.contracts import TABLES
-from ml.contracts.base import arrow_schema
-from ml.errors import UsageError, usable
+from ml.contracts.base import arrow_schema, event_time
+from ml.errors import DataRejected, UsageError, usable
 from ml.families import family as family_of
 from ml.seams.conform import known_before
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
+from ml.seams.quality import fresh_since
 from ml.seams.tables import read_folder
 from ml.seams.tracking import CHAMPION, Tracking
 from ml.stages.family_params import params_of
 
 _SPEC = re.compile(r"(?P<family>[a-z][a-z0-9_]*)(?:@(?P<alias>[\w-]+)|:(?P<version>\d+))?")
 
+log = logging.getLogger(__name__)
 _OTHER_FILE = "name another file: --out FILE"
 
 
@@ -30,7 +35,8 @@ def score(spec: str, tables: Path, as_of: date, out: Path) -> int:
     """Write the predictions of `family[@alias|:version]` for the tables in a folder; returns the number of rows.
 
     Rows at or after `as_of` (plans apart) are not looked at. Raises UsageError for an unknown version, DataRejected
-    for tables that break their contract.
+    for tables that break their contract, or where nothing had happened before `as_of`; warns where the newest row
+    is older than the table's suite calls fresh.
     """
     family, version = resolve(spec)
     with usable(out, _OTHER_FILE):
@@ -90,7 +96,37 @@ def _lay_out(names: tuple[str, ...], source: Path, as_of: date, target: Path) ->
             found=", ".join(sorted(given)) or "nothing",
             expected="one Parquet file a table: " + ", ".join(f"{name}.parquet" for name in names),
         )
-    for name in names:
-        rows = known_before(TABLES[name], given.get(name, arrow_schema(TABLES[name]).empty_table()), as_of)
+    known = {
+        name: known_before(TABLES[name], given.get(name, arrow_schema(TABLES[name]).empty_table()), as_of)
+        for name in names
+    }
+    _check_dates(names[0], given[names[0]], known[names[0]], as_of)
+    for name, rows in known.items():
         (target / name).mkdir()
         pq.write_table(rows, target / name / "part-000.parquet")
+
+
+def _check_dates(name: str, given: pa.Table, known: pa.Table, as_of: date) -> None:
+    """The events that a family learns from (its first table) have to reach up to `as_of`, or nearly."""
+    first, last = _span(name, given)
+    _, newest = _span(name, known)
+    if newest is None:
+        raise DataRejected(
+            f"table {name}: nothing happened before {as_of}",
+            found=f"rows from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+            if first and last
+            else "no row with a time",
+            expected=f"rows before {as_of}: what is predicted rests on them",
+            next_step="choose a later --as-of, or give tables that go further back",
+        )
+    wanted = fresh_since(TABLES[name], settings().project / f"expectations/tables/{name}.json", as_of)
+    if wanted is not None and newest < wanted:
+        days = (datetime.combine(as_of, time()) - newest).days
+        words = "table %s: its newest row before %s is of %s, %d days earlier; what is predicted rests on old data"
+        log.warning(words, name, as_of, newest.date(), days)
+
+
+def _span(name: str, rows: pa.Table) -> tuple[datetime | None, datetime | None]:
+    """First and last time of the rows' events."""
+    found = pc.min_max(rows.column(event_time(TABLES[name]))).as_py()
+    return found["min"], found["max"]

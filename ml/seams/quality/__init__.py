@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from ml.seams.quality.check import Outputs, TableCheck, check_table
 from ml.seams.quality.features import check_features
+from ml.seams.quality.profile import fresh_since
 from ml.seams.quality.result import Finding, QualityResult
 from ml.seams.quality.rows import Limits
 
-__all__ = ["Finding", "Limits", "Outputs", "QualityResult", "TableCheck", "check_features", "check_table"]
+__all__ = [
+    "Finding",
+    "Limits",
+    "Outputs",
+    "QualityResult",
+    "TableCheck",
+    "check_features",
+    "check_table",
+    "fresh_since",
+]

@@ -20,6 +20,7 @@ from ml.contracts.base import arrow_schema, event_time, key
 from ml.seams.quality.distribution import bin_of
 from ml.seams.quality.predicates import literal, quoted
 from ml.seams.quality.rows import Database
+from ml.seams.quality.suites import read_suite
 
 _CATEGORIES = 200
 _DECILES = [share / 10 for share in range(1, 10)]
@@ -34,6 +35,12 @@ def read_history(path: Path | None, as_of: date) -> list[Profile]:
     return sorted(
         (one for one in snapshots if one["as_of"] < as_of.isoformat()), key=lambda one: str(one["as_of"])
     )
+
+
+def fresh_since(contract: Table, suite: Path, as_of: date) -> datetime | None:
+    """The time at or after which the newest row of a fresh table is; None where the table's suite does not ask."""
+    found: datetime | None = facts(contract, read_suite(suite).meta, as_of, []).get("fresh_since")
+    return found
 
 
 def facts(
