@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.csv import write_csv
 
 from ml import workspace
 from ml.actions.card import card_of, facts_of
@@ -21,12 +24,14 @@ from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
 from ml.seams.ledger.models import Run
 from ml.seams.tracking import DataInput, Record, Recorded, Tracking
+from ml.stages.family_params import params_of
 from ml.toolkit.gate import CHALLENGER
 
 if TYPE_CHECKING:
     from ml.families.record import Family
 
 log = logging.getLogger(__name__)
+EXPLAINED = 20
 
 
 def record(run_id: str) -> Recorded:
@@ -67,7 +72,7 @@ def _entry(at: Settings, run: Run) -> Record:
         example=example,
         predictions=answer,
         card=card_of(folder, run, record, evaluation, verdict, data),
-        files=_files(folder, record),
+        files={**_files(folder, record), "explanations": _explanations(folder, record, run.as_of)},
         figures=record.figures(predictions, truth),
         trials=record.trials(predictions, truth) if record.trials else {},
     )
@@ -145,6 +150,31 @@ def _example(folder: Path, record: Family, predictions: pa.Table) -> pa.Table:
         matrix = engine.table("matrix", folder / "data/features" / record.name)
         rows: pa.Table = matrix.filter(matrix[entity].isin(some)).order_by(list(record.key)).to_pyarrow()
     return rows
+
+
+def _explanations(folder: Path, record: Family, as_of: date) -> Path:
+    """Why the version that would be served says what it says, of its EXPLAINED largest predictions, as a CSV file."""
+    params = workspace.params_of(folder.name)
+    with open_engine(params.features, folder / "data/scratch-explanations") as engine:
+        matrix = engine.table("matrix", folder / "data/features" / record.name)
+        model = record.load(folder / "data/model" / record.name / "final")
+        given = record.explain(model, matrix, as_of, params_of(record, params))
+    target = folder / "data/explanations" / record.name / "explanations.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(largest(given, record.key), target)
+    return target
+
+
+def largest(given: pa.Table, key: Sequence[str], count: int = EXPLAINED) -> pa.Table:
+    """The contributions to what is said of the `count` entities (first column of the key) of the largest predictions.
+
+    The contributions of one key add up to its prediction, on the scale of the model and up to a constant.
+    """
+    entity = key[0]
+    made = given.group_by(list(key)).aggregate([("contribution", "sum")])
+    best = made.group_by(entity).aggregate([("contribution_sum", "max")])
+    ranked = best.sort_by([("contribution_sum_max", "descending"), (entity, "ascending")])
+    return given.filter(pc.is_in(given.column(entity), ranked.column(entity).slice(0, count)))
 
 
 def _files(folder: Path, record: Family) -> dict[str, Path]:

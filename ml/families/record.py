@@ -73,6 +73,7 @@ class Trial:
 class Family:
     """A model family. All functions are pure: same inputs (and seed), same outputs, inputs untouched.
 
+    tables: what it reads, first the events that it learns from.
     features(tables, as_of, params) -> the matrix.
     folds(matrix, as_of, params) -> windows of the backtest, oldest first; the last is the hold-out that the gate reads.
     fit(matrix, as_of, params) -> a model; sees only what the matrix knows before `as_of`.
@@ -82,7 +83,8 @@ class Family:
     losses(predictions, truth) -> one row per case: case, entity (shared by cases that depend on each other), loss,
         weight, and one string column `slice_<name>` per slice. Lower is better; a mean is sum(loss) / sum(weight).
     metrics(predictions, truth) -> {metric: value}; `headline` names the one to show.
-    explain(model, matrix, as_of, params) -> contributions: key, feature, words, value, contribution.
+    explain(model, matrix, as_of, params) -> contributions: key, feature, words, value, contribution; those of one key
+        add up to its prediction, on the scale of the model and up to a constant. A retrain's are kept with its run.
     figures(predictions, truth) -> {file stem: figure} for MLflow.
     purpose, limitations: sentences for the model card. `better`: which way a metric gets better, where not "lower".
     publications(model, matrix, tables, as_of, params) -> {table name: rows} for the warehouse and the pages.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pyarrow as pa
 
+from ml.config import to_reach
 from ml.errors import SeamUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
+log = logging.getLogger(__name__)
 EXPERIMENT = "bellwether"
 CHAMPION = "champion"
 RUN_TAG = "bellwether.run_id"
@@ -103,7 +108,9 @@ class Tracking:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
     def record(self, entry: Record) -> Recorded:
         """Log a run with all that belongs to it and register the version; a retry finds what it logged before."""
@@ -225,7 +232,8 @@ class Tracking:
 
         mlflow.set_tracking_uri(self.url)
         try:
-            yield mlflow.MlflowClient()
+            with _printed_as_log():
+                yield mlflow.MlflowClient()
         except MlflowException as error:
             if "Max retries exceeded" not in str(error) and "Connection" not in str(error):
                 raise
@@ -238,7 +246,7 @@ class Tracking:
             "MLflow cannot be reached",
             found=str(error).splitlines()[0][:200],
             expected=f"a server at {self.url}",
-            next_step="start it (`make up`), or set BELLWETHER_MLFLOW_URL",
+            next_step=to_reach(self.url, "start it (`make up`), or set BELLWETHER_MLFLOW_URL"),
         )
 
 
@@ -254,6 +262,34 @@ def _experiment(client: MlflowClient, url: str) -> None:
         )
         client.create_experiment(EXPERIMENT, artifact_location=beside.resolve().as_uri() if beside else None)
     mlflow.set_experiment(EXPERIMENT)
+
+
+class _News:
+    """stderr, of which is kept what this thread prints; other threads (a display of progress) print as before."""
+
+    def __init__(self, stderr: Any) -> None:
+        self.kept = io.StringIO()
+        self._stderr, self._thread = stderr, get_ident()
+
+    def write(self, text: str) -> int:
+        """Print or keep."""
+        written: int = (self.kept if get_ident() == self._thread else self._stderr).write(text)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stderr, name)
+
+
+@contextmanager
+def _printed_as_log() -> Iterator[None]:
+    """MLflow prints its news to stderr, which Airflow shows as errors: they become lines of our log."""
+    news = _News(sys.stderr)
+    try:
+        with redirect_stderr(cast("io.StringIO", news)):
+            yield
+    finally:
+        for line in news.kept.getvalue().splitlines():
+            log.info("%s", line)
 
 
 def _log_data(inputs: Sequence[DataInput]) -> None:

@@ -23,6 +23,8 @@ from ml.errors import BellwetherError, SeamUnavailable, from_json
 
 log = logging.getLogger(__name__)
 _TAIL = 30
+_ADVICE = ("Use `dvc push` to send your updates to remote storage.",)
+"""What DVC tells people who work by hand, and what Bellwether does itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,10 @@ def _follow(process: subprocess.Popen[str]) -> list[str]:
     assert process.stdout is not None
     tail: deque[str] = deque(maxlen=_TAIL)
     with process.stdout as lines:
-        for line in lines:
-            log.info("%s", line.rstrip())
-            tail.append(line.rstrip())
+        for line in map(str.rstrip, lines):
+            if line not in _ADVICE:
+                log.info("%s", line)
+                tail.append(line)
     process.wait()
     return list(tail)
 

@@ -106,6 +106,15 @@ def test_a_pointer_brings_a_folder_by_its_digest(tmp_path: Path, store: versioni
     assert (second / "champion/rows.txt").read_text() == "a"
 
 
+def test_advice_for_people_at_a_keyboard_is_not_passed_on(
+    tmp_path: Path, store: versioning.Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        versioning.repro(workspace(tmp_path / "w", store), "one@a")
+    assert any("one@a" in message for message in caplog.messages)
+    assert not any("dvc push" in message for message in caplog.messages)
+
+
 def test_a_stage_error_keeps_its_class_and_words(tmp_path: Path, store: versioning.Store) -> None:
     with pytest.raises(DataRejected, match="table bad: 3 rows") as caught:
         versioning.repro(workspace(tmp_path / "w", store), "one@bad")
