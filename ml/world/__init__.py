@@ -2,7 +2,7 @@
 
 One module per concern: `sizes`, `seeds`, `words`, `calendar` (occasions), `catalogue` (products), `promotions`,
 `demand` (true means), `blueprint` (all of these, settled), `orders`, `dirt`, `rows` and `shelves` (Arrow), `truth`,
-`chunks` (days in order), `attention` (creators, posts, bursts, pictures), `search` (queries, what is shown
+`chunks` (days in order), `attention` (creators, posts, bursts, pictures), `dialogues`, `search` (queries, what is shown
 and what is judged), `parts` (what there is beside sales), `world` (in memory), `writing` (to Parquet).
 """
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ml.world.attention.part import attention_tables, attention_truth
 from ml.world.blueprint import Blueprint
+from ml.world.dialogues.part import dialogue_tables, dialogue_truth
 from ml.world.rows import Names
 from ml.world.search.part import search_tables, search_truth
 from ml.world.shelves import small_tables
@@ -34,6 +35,7 @@ PARTS: tuple[Part, ...] = (
     Part(small_tables, small_truth),
     Part(attention_tables, attention_truth),
     Part(search_tables, search_truth),
+    Part(dialogue_tables, dialogue_truth),
 )
 
 

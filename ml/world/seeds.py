@@ -37,6 +37,14 @@ class Stream(IntEnum):
     SEARCH_DIRT = 46
     ANNOTATORS = 47
     JUDGEMENTS = 48
+    SPOKEN_OF = 60
+    TALKS = 61
+    PLOTS = 62
+    SPEECH = 63
+    RATERS = 64
+    RATINGS = 65
+    FEEDBACK = 66
+    TALK_DIRT = 67
 
 
 def generator(seed: int, stream: Stream, *index: int) -> Generator:

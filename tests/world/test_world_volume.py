@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 from ml.world import readers, write
 from ml.world.chunks import _ROWS
 
-GROWING = ("order_lines", "posts", "searches")
+GROWING = ("order_lines", "posts", "searches", "turns", "annotations")
 
 BY_HAND = """copy (
   select 'O' || lpad((i // 2)::varchar, 11, '0') as order_id, 1 + i % 2 as line_no,
@@ -37,7 +37,7 @@ def test_a_world_costs_little_more_than_as_many_random_rows(tmp_path: Path) -> N
         connection.execute(BY_HAND.format(rows=rows, path=tmp_path / "by_hand.parquet"))
         by_hand = time.process_time() - started
     assert written["order_lines"] > 700_000
-    assert spent / by_hand < 3
+    assert spent / by_hand < 4  # words cost more than numbers
 
 
 def test_memory_is_bounded_by_the_batch() -> None:
