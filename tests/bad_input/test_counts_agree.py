@@ -51,6 +51,16 @@ RULES = {
         {"column": "at", "through": "up", "key": "whole", "not_before": "dirty.at"},
     ],
     "expect_column_values_to_not_lead_back": [{"column": "up", "key": "whole", "ordered_by": "at"}],
+    "expect_columns_to_refer_to": [{"columns": ["text", "at"], "refers_to": "others"}],
+    "expect_column_values_to_be_in_its_set": [
+        {"column": "text", "by": "word", "value_sets": {"it's": ["a", "b"], "x:y": ["x:y"]}}
+    ],
+    "expect_column_values_to_be_in_script": [{"column": "word", "script": "Latin"}],
+    "expect_groups_to_have_no_holes": [{"group": "up", "column": "few"}],
+    "expect_groups_to_be_in_order": [{"group": "up", "column": "whole", "ordered_by": "at"}],
+    "expect_groups_to_lack_column_where": [
+        {"group": "up", "column": "number", "where": "word", "value": "it's"}
+    ],
 }
 ASKED = tuple(
     Expectation(kind, {**kwargs, "mostly": 0.5}, Severity.WARNING, "it is said so")
@@ -74,6 +84,8 @@ def rows(chance: random.Random, many: int = 400) -> dict[str, pa.Array]:
         "bought": some([True, False], pa.bool_()),
         "whole": some([*range(60), None], pa.int64()),
         "up": some([*range(90), None, None], pa.int64()),
+        "few": some([0, 0, 0, 1, 2], pa.int64()),
+        "word": some(["it's", "x:y", "日本", "שלום a", "50%", None], pa.string()),
         "number": some([-1.0, 0.0, 5.0, 5.5, float("nan"), float("inf"), -float("inf"), None], pa.float64()),
         "at": some([*(DAY + timedelta(hours=12 * n) for n in range(-4, 16)), None], pa.timestamp("us")),
         "day": some(
@@ -89,6 +101,7 @@ def dirty(tmp_path: Path, request: pytest.FixtureRequest):
         "name": pa.array(["a", "it's", "a", None]),
         "text": pa.array(["a", "it's", "a", None]),
         "first_at": pa.array([DAY, DAY + timedelta(days=3), None, DAY], pa.timestamp("us")),
+        "at": pa.array([DAY, DAY + timedelta(days=3), DAY, None], pa.timestamp("us")),
     }
     with database(Limits("500MB", 1)) as opened:
         opened.run(f"CREATE VIEW dirty AS SELECT * FROM {write(tmp_path / 'dirty.parquet', rows(chance))}")

@@ -20,13 +20,17 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 
 from ml.seams.quality.distribution import counts_query, shares_of, stability_index
 from ml.seams.quality.predicates import (
+    BROKEN_BY,
     blank,
     circular,
     duplicated,
     literal,
+    not_in_its_set,
+    other_script,
     quoted,
     too_early,
     unreferenced,
+    unreferenced_together,
 )
 
 Kwargs = Mapping[str, Any]
@@ -165,6 +169,77 @@ class ExpectColumnValuesToNotLeadBack(RowRule):
         return circular(kwargs)
 
 
+class ExpectColumnsToReferTo(RowRule):
+    """Values of `columns` are together in one row of the table `refers_to`."""
+
+    columns: list[str]
+    refers_to: str
+
+    @classmethod
+    def broken_by(cls, kwargs: Kwargs) -> str:
+        """Rows that refer to nothing."""
+        return unreferenced_together(kwargs)
+
+
+class ExpectColumnValuesToBeInItsSet(RowRule):
+    """Values of `column` are among those that `value_sets` has for the row's `by`."""
+
+    column: str
+    by: str
+    value_sets: dict[str, list[str]]
+
+    @classmethod
+    def broken_by(cls, kwargs: Kwargs) -> str:
+        """Rows with a value of another set, or of none."""
+        return not_in_its_set(kwargs)
+
+
+class ExpectColumnValuesToBeInScript(RowRule):
+    """At least half of the letters of a text are of a script (a language family's letters, as Unicode names them)."""
+
+    column: str
+    script: str
+
+    @classmethod
+    def broken_by(cls, kwargs: Kwargs) -> str:
+        """Rows in other letters."""
+        return other_script(kwargs)
+
+
+class GroupRule(RowRule):
+    """Base of rules that a group of rows (of the same `group`) keeps or breaks as a whole."""
+
+    group: str
+    column: str
+
+    @classmethod
+    def is_abstract(cls) -> bool:
+        """Only the named rules below can be used in a suite."""
+        return cls.__name__ == "GroupRule"
+
+    @classmethod
+    def broken_by(cls, kwargs: Kwargs) -> str:
+        """All rows of the groups that break the rule."""
+        return BROKEN_BY[cls.expectation_type](kwargs)
+
+
+class ExpectGroupsToHaveNoHoles(GroupRule):
+    """`column` counts the rows of a group: 0, 1, 2 and so on."""
+
+
+class ExpectGroupsToBeInOrder(GroupRule):
+    """Rows of a group, by `column`, do not go back in `ordered_by`."""
+
+    ordered_by: str
+
+
+class ExpectGroupsToLackColumnWhere(GroupRule):
+    """No row of a group has `column` where its `where` is `value`."""
+
+    where: str
+    value: str
+
+
 class TableRule(BatchExpectation):  # type: ignore[misc]
     """Base of rules for the table as a whole that need one query."""
 
@@ -234,6 +309,45 @@ class ExpectGroupsToHaveSeveralRows(TableRule):
             "success": share <= 1 - self.mostly + 1e-9,
             "result": {"observed_value": f"{single:,} of {groups:,} ({share:.1%}) have one row only"},
         }
+
+
+class ExpectPeopleToDiffer(TableRule):
+    """Nobody who gave `fewest_rows` or more gave the same `column` in all of them, unless the others nearly do too.
+
+    People are told apart by `person`; each value of `by` (a kind of question) is judged by itself. Somebody is named
+    when others, with their own shares, would give that many equal answers in fewer than one case of a thousand.
+    """
+
+    column: str
+    person: str
+    by: str
+    fewest_rows: int = 30
+    at_most: float = 0.001
+
+    @classmethod
+    def asks(cls, kwargs: Kwargs) -> str:
+        """(person, kind, answer, rows) of those who never vary."""
+        who, kind, said = (quoted(kwargs[name]) for name in ("person", "by", "column"))
+        given = (
+            f"SELECT {who} AS who, {kind} AS kind, {said} AS said, count(*) AS n FROM {{batch}} GROUP BY ALL"
+        )
+        every = "SELECT kind AS its_kind, sum(n) AS every FROM given GROUP BY kind"
+        same = "SELECT kind AS same_kind, said AS same_said, sum(n) AS same FROM given GROUP BY kind, said"
+        alone = "SELECT who, kind, any_value(said) AS said, sum(n) AS n FROM given GROUP BY 1, 2 HAVING count(*) = 1"
+        others = "every > n AND power((same - n) / (every - n), n)"
+        return (
+            f"WITH given AS ({given}), alone AS ({alone}) SELECT who, kind, said, n FROM alone "
+            f"JOIN ({every}) ON its_kind = kind JOIN ({same}) ON same_kind = kind AND same_said = said "
+            f"WHERE n >= {int(kwargs.get('fewest_rows', 30))} AND {others} < {float(kwargs.get('at_most', 0.001))} "
+            "ORDER BY n DESC, who, kind"
+        )
+
+    def _validate(self, metrics: Kwargs, **_: Any) -> Verdict:
+        found = metrics["bellwether.query_rows"]
+        told = [f"{who} says {said!r} to all {n:,} of {kind}" for who, kind, said, n in found]
+        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
+        observed = "; ".join(told[:5]) + more or "everybody varies"
+        return {"success": not told, "result": {"observed_value": observed}}
 
 
 class ExpectColumnDistributionToBeStable(TableRule):

@@ -6,6 +6,8 @@ type here that both agree on the count.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -134,6 +136,49 @@ def circular(kwargs: Kwargs) -> str:
     return f"{quoted(kwargs['key'])} IN (SELECT its_key FROM {CYCLES})"
 
 
+def unreferenced_together(kwargs: Kwargs) -> str:
+    """Rows whose `columns` (none of them null) are not together in a row of the table `refers_to`."""
+    names = [quoted(name) for name in kwargs["columns"]]
+    its = ", ".join(f"{name} AS its_{place}" for place, name in enumerate(names))
+    same = " AND ".join(f"its_{place} = {name}" for place, name in enumerate(names))
+    given = " AND ".join(f"{name} IS NOT NULL" for name in names)
+    return f"{given} AND NOT EXISTS (SELECT 1 FROM (SELECT {its} FROM {quoted(kwargs['refers_to'])}) WHERE {same})"
+
+
+def not_in_its_set(kwargs: Kwargs) -> str:
+    """Rows whose `column` is none of the values that `value_sets` lists for what `by` says; others are not judged."""
+    column, by = quoted(kwargs["column"]), quoted(kwargs["by"])
+    cases = " ".join(
+        f"WHEN {literal(value)} THEN {column} NOT IN {listed(some)}"
+        for value, some in kwargs["value_sets"].items()
+    )
+    return f"CASE {by} {cases} ELSE FALSE END"
+
+
+def other_script(kwargs: Kwargs) -> str:
+    """Rows whose text has letters, fewer than half of them of `script` (a name that Unicode gives, such as Latin)."""
+    letters = f"length(regexp_replace({quoted(kwargs['column'])}, '[^\\p{{L}}]', '', 'g'))"
+    known = f"length(regexp_replace({quoted(kwargs['column'])}, '[^\\p{{{kwargs['script']}}}]', '', 'g'))"
+    return f"{letters} > 2 * {known}"
+
+
+def groups_of(kind: str, kwargs: Kwargs) -> str:
+    """Name of the table of the groups that break a rule for groups, made before the suite runs (see `preparing`)."""
+    asked = json.dumps([kind, {name: kwargs[name] for name in sorted(kwargs) if name in GROUP_RULES[kind]}])
+    return f"groups_{hashlib.md5(asked.encode(), usedforsecurity=False).hexdigest()[:12]}"
+
+
+def _in_broken_group(kind: str) -> Callable[[Kwargs], str]:
+    return lambda kwargs: f"{quoted(kwargs['group'])} IN (SELECT its_group FROM {groups_of(kind, kwargs)})"
+
+
+GROUP_RULES: Mapping[str, tuple[str, ...]] = {
+    "expect_groups_to_have_no_holes": ("group", "column"),
+    "expect_groups_to_be_in_order": ("group", "column", "ordered_by"),
+    "expect_groups_to_lack_column_where": ("group", "column", "where", "value"),
+}
+"""Rules that put all rows of a group aside, with what each depends on."""
+
 BROKEN_BY: Mapping[str, Callable[[Kwargs], str]] = {
     "expect_column_values_to_not_be_null": _null,
     "expect_column_values_to_be_between": _outside,
@@ -146,4 +191,8 @@ BROKEN_BY: Mapping[str, Callable[[Kwargs], str]] = {
     "expect_column_values_to_refer_to": unreferenced,
     "expect_column_values_to_not_precede": too_early,
     "expect_column_values_to_not_lead_back": circular,
+    "expect_columns_to_refer_to": unreferenced_together,
+    "expect_column_values_to_be_in_its_set": not_in_its_set,
+    "expect_column_values_to_be_in_script": other_script,
+    **{kind: _in_broken_group(kind) for kind in GROUP_RULES},
 }

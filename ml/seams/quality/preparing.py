@@ -1,12 +1,16 @@
-"""What some rules for rows need beforehand: the keys that are there twice, the rows that lead back to themselves."""
+"""What some rules for rows need beforehand: the keys that are there twice, the rows that lead back to themselves,
+the groups that are not whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ml.seams.quality.predicates import CYCLES, DUPLICATES, quoted
+from ml.seams.quality.predicates import CYCLES, DUPLICATES, groups_of, literal, quoted
 from ml.seams.quality.rows import Database
 from ml.seams.quality.suites import Expectation
+
+Kwargs = Mapping[str, Any]
 
 
 def prepare(database: Database, table: str, expectations: Sequence[Expectation]) -> None:
@@ -16,6 +20,10 @@ def prepare(database: Database, table: str, expectations: Sequence[Expectation])
             find_duplicates(database, table, tuple(one.kwargs["columns"]))
         if one.type == "expect_column_values_to_not_lead_back":
             find_cycles(database, table, one.kwargs["column"], one.kwargs["key"], one.kwargs["ordered_by"])
+        if one.type in _BROKEN_GROUPS:
+            broken = _BROKEN_GROUPS[one.type](quoted(table), one.kwargs)
+            name = groups_of(one.type, one.kwargs)
+            database.run(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT DISTINCT its_group FROM ({broken})")
 
 
 def find_duplicates(database: Database, table: str, columns: tuple[str, ...]) -> None:
@@ -65,3 +73,31 @@ def _shrinks(database: Database) -> bool:
         f"DELETE FROM cycle_loops WHERE {nowhere} OR origin NOT IN (SELECT reached FROM cycle_loops)"
     )
     return bool(database.run(left)[0][0] < before)
+
+
+def _with_holes(table: str, kwargs: Kwargs) -> str:
+    """Groups whose `column` is not 0, 1, 2 and so on, each once or more."""
+    group, place = quoted(kwargs["group"]), quoted(kwargs["column"])
+    whole = f"min({place}) = 0 AND count(DISTINCT {place}) = max({place}) + 1"
+    return f"SELECT {group} AS its_group FROM {table} GROUP BY {group} HAVING NOT coalesce({whole}, TRUE)"
+
+
+def _out_of_order(table: str, kwargs: Kwargs) -> str:
+    """Groups in which a later `column` has an earlier `ordered_by`."""
+    group, place, when = (quoted(kwargs[name]) for name in ("group", "column", "ordered_by"))
+    back = f"{when} < lag({when}) OVER (PARTITION BY {group} ORDER BY {place}, {when})"
+    return f"SELECT its_group FROM (SELECT {group} AS its_group, {back} AS back FROM {table}) WHERE back"
+
+
+def _given_elsewhere(table: str, kwargs: Kwargs) -> str:
+    """Groups with a row that has `column` though its `where` is `value`."""
+    group, column, where = (quoted(kwargs[name]) for name in ("group", "column", "where"))
+    stray = f"{column} IS NOT NULL AND {where} = {literal(kwargs['value'])}"
+    return f"SELECT {group} AS its_group FROM {table} WHERE {stray}"
+
+
+_BROKEN_GROUPS: Mapping[str, Callable[[str, Kwargs], str]] = {
+    "expect_groups_to_have_no_holes": _with_holes,
+    "expect_groups_to_be_in_order": _out_of_order,
+    "expect_groups_to_lack_column_where": _given_elsewhere,
+}

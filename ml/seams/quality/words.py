@@ -61,6 +61,23 @@ _WORDS: Mapping[str, Callable[[Kwargs], str]] = {
     "expect_column_values_to_not_lead_back": lambda kwargs: (
         "leads to a first row, and never back to where it came from"
     ),
+    "expect_columns_to_refer_to": lambda kwargs: f"are found together in {kwargs['refers_to']}",
+    "expect_column_values_to_be_in_its_set": lambda kwargs: (
+        f"is one of those of its {kwargs['by']}: {short(kwargs['value_sets'], 400)}"
+    ),
+    "expect_column_values_to_be_in_script": lambda kwargs: f"is written in {kwargs['script']} letters",
+    "expect_groups_to_have_no_holes": lambda kwargs: (
+        f"counts from 0 without a hole in every {kwargs['group']}"
+    ),
+    "expect_groups_to_be_in_order": lambda kwargs: (
+        f"has the order of {kwargs['ordered_by']} in every {kwargs['group']}"
+    ),
+    "expect_groups_to_lack_column_where": lambda kwargs: (
+        f"is not given where {kwargs['where']} is {kwargs['value']} in any row of a {kwargs['group']}"
+    ),
+    "expect_people_to_differ": lambda kwargs: (
+        f"varies for everybody with {kwargs['fewest_rows']} rows or more, as it does for the others"
+    ),
     "expect_column_distinct_values_to_be_in_set": lambda kwargs: (
         f"has no value but {short(kwargs['value_set'])}"
     ),
