@@ -38,7 +38,10 @@ REPORTED = {
     "order_lines": ("whole", "counts", "examples", "days", "deciles", "bins", "distinct_texts"),
     "searches": ("whole", "counts", "examples", "days", "shares", "distinct_texts"),
 }
-DEFAULTS = {"history_days": 1100, "horizon": 28, "discontinued_after": 400}
+DEFAULTS: Mapping[str, Mapping[str, int]] = {
+    "seasonality": {"history_days": 1100, "horizon": 28, "discontinued_after": 400},
+    "relevance_fusion": {"history_days": 728, "period_days": 28, "windows": 3, "recent_periods": 2},
+}
 
 
 def main() -> None:
@@ -47,7 +50,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", choices=("validate", "features"))
-    parser.add_argument("of", choices=(*CONTRACTS, "seasonality"))
+    parser.add_argument("of", choices=(*CONTRACTS, *DEFAULTS))
     options = parser.parse_args()
     step = {"validate": validate, "features": features}[options.step]
     step(yaml.safe_load(Path("params.yaml").read_text()), options.of)
@@ -73,9 +76,13 @@ def validate(params: Mapping[str, Any], table: str) -> None:
 def features(params: Mapping[str, Any], family: str) -> None:
     """data/by-hand/features/<family>/part-000.parquet, from data/validated."""
     target = empty(OUT / "features" / family) / "part-000.parquet"
-    values = {"as_of": params["as_of"], "target": target, **DEFAULTS}
+    values = (
+        {"as_of": params["as_of"], "target": target} | DEFAULTS[family] | params["families"][family]["params"]
+    )
+    if "period_days" in values:
+        values["periods"] = values["history_days"] // values["period_days"]
     with open_database(params["features"]) as connection:
-        run(connection, f"features_{family}", values | params["families"][family]["params"])
+        run(connection, f"features_{family}", values)
 
 
 def run(connection: duckdb.DuckDBPyConnection, script: str, values: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ SUBJECTS = {
             "searches",
             "relevance_fusion",
             ("products", "order_lines", "searches", "judgements"),
-            ("validate",),
+            ("validate", "features"),
         ),
     )
 }

@@ -18,8 +18,9 @@ from ml.stages.validate import validate
 from ml.world import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ("products", "order_lines", "promotions", "events", "searches")
+TABLES = ("products", "order_lines", "promotions", "events", "searches", "judgements")
 MEASURED = ("order_lines", "searches")
+FAMILIES = {"seasonality": "product_id, day", "relevance_fusion": "query, product_id, modality, day"}
 APART = (
     "abs(a.{name} - b.{name}) > 1e-4 * greatest(1, abs(a.{name})) OR (a.{name} IS NULL) <> (b.{name} IS NULL)"
 )
@@ -48,8 +49,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             validate(name)
         for name in MEASURED:
             by_hand.validate(params, name)
-        features("seasonality")
-        by_hand.features(params, "seasonality")
+        for family in FAMILIES:
+            features(family)
+            by_hand.features(params, family)
         yield folder
 
 
@@ -96,18 +98,19 @@ def test_the_same_profile_of_searches(workspace: Path) -> None:
     assert profile["rows_per_day"] == (days[13] + days[14]) / 2
 
 
-def test_the_same_features(workspace: Path) -> None:
-    ours = f"read_parquet('{workspace}/data/features/seasonality/*.parquet')"
-    theirs = f"read_parquet('{workspace}/data/by-hand/features/seasonality/*.parquet')"
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_features(workspace: Path, family: str) -> None:
+    ours = f"read_parquet('{workspace}/data/features/{family}/*.parquet')"
+    theirs = f"read_parquet('{workspace}/data/by-hand/features/{family}/*.parquet')"
+    key = FAMILIES[family]
     with duckdb.connect() as connection:
         columns = connection.execute(f"DESCRIBE FROM {ours}").fetchall()
         assert columns == connection.execute(f"DESCRIBE FROM {theirs}").fetchall()
-        keys = "SELECT product_id, day FROM {}"
-        order = [connection.execute(keys.format(rows)).fetchall() for rows in (ours, theirs)]
+        order = [connection.execute(f"SELECT {key} FROM {rows}").fetchall() for rows in (ours, theirs)]
         assert order[0] == order[1] == sorted(order[0])
         assert len(order[0]) > 10_000
-        for name, kind, *_ in columns[2:]:
+        for name, kind, *_ in columns[len(key.split(", ")) :]:
             apart = APART if kind in ("FLOAT", "DOUBLE") else "a.{name} IS DISTINCT FROM b.{name}"
-            both = f"{ours} AS a JOIN {theirs} AS b USING (product_id, day)"
-            query = f"SELECT product_id, day, a.{name}, b.{name} FROM {both} WHERE {apart.format(name=name)} LIMIT 3"
+            both = f"{ours} AS a JOIN {theirs} AS b USING ({key})"
+            query = f"SELECT {key}, a.{name}, b.{name} FROM {both} WHERE {apart.format(name=name)} LIMIT 3"
             assert connection.execute(query).fetchall() == [], name
