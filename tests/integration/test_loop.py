@@ -63,7 +63,6 @@ def test_a_manual_date_is_the_day_after_the_newest_rows(shop: Shop) -> None:
     assert shop.first.as_of == DEFAULT_END
 
 
-<<<<<<< HEAD
 def test_a_schedule_does_not_make_a_loaded_shop_older(shop: Shop) -> None:
     later = open_ingest("ingest-later", date(2031, 5, 1), only=("order_lines",), scheduled=True)
     asked = open_ingest("ingest-asked", date(2031, 5, 1), only=("order_lines",))
@@ -77,10 +76,10 @@ def test_nothing_is_written_where_the_command_was_started(shop: Shop) -> None:
     found = mlflow.get_experiment_by_name("bellwether")
     assert found is not None and found.artifact_location == (shop.home / "artifacts").as_uri()
     assert not Path("mlruns").exists()
-=======
+
+
 def test_nothing_is_printed_as_an_error_where_all_is_well(shop: Shop) -> None:
     assert shop.said == ""
->>>>>>> f3c71dc (A recording prints nothing as an error, and keeps why its largest predictions are what they are)
 
 
 def test_the_first_model_beats_the_baseline_and_becomes_champion(shop: Shop) -> None:
