@@ -29,6 +29,10 @@ CONTRACTS: Mapping[str, Mapping[str, str]] = {
         "order_id": "string", "line_no": "int64", "ordered_at": "timestamp[us]", "customer_id": "string",
         "product_id": "string", "quantity": "double", "unit_price": "double",
     },
+    "posts": {
+        "post_id": "string", "posted_at": "timestamp[us]", "product_id": "string", "creator_id": "string",
+        "parent_post_id": "string", "platform": "string", "text": "string", "image_uri": "string",
+    },
     "searches": {
         "search_id": "string", "position": "int64", "searched_at": "timestamp[us]", "customer_id": "string",
         "query": "string", "modality": "string", "product_id": "string", "engaged": "bool", "purchased": "bool",
@@ -36,6 +40,7 @@ CONTRACTS: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 REPORTED = {
     "order_lines": ("whole", "counts", "examples", "days", "deciles", "bins", "distinct_texts"),
+    "posts": ("whole", "counts", "examples", "lost", "days", "shares", "distinct_texts"),
     "searches": ("whole", "counts", "examples", "days", "shares", "distinct_texts"),
 }
 DEFAULTS: Mapping[str, Mapping[str, int]] = {

@@ -1,6 +1,6 @@
 """Snapshot -> validate -> features at 1, 10 and 100 million rows of a table, against hand-written DuckDB SQL.
 
-    python -m bench.throughput --sizes 1m 10m [100m] [--of order_lines searches] [--repeat N] [--folder DIR]
+    python -m bench.throughput --sizes 1m 10m [100m] [--of order_lines posts searches] [--repeat N] [--folder DIR]
 
 A simulated world of that size is written as Parquet, and a DuckDB warehouse of views over it stands in for the store's.
 Each step runs as its own process (peak memory is that process's), and so does the hand-written SQL that computes the
@@ -60,6 +60,12 @@ SUBJECTS = {
             "seasonality",
             ("products", "order_lines", "promotions", "events"),
             ("validate", "features"),
+        ),
+        Subject(
+            "posts",
+            "viral",
+            ("products", "creators", "posts", "order_lines"),
+            ("validate",),
         ),
         Subject(
             "searches",

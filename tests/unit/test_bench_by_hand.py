@@ -18,8 +18,8 @@ from ml.stages.validate import validate
 from ml.world import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ("products", "order_lines", "promotions", "events", "searches", "judgements")
-MEASURED = ("order_lines", "searches")
+TABLES = ("products", "order_lines", "promotions", "events", "creators", "posts", "searches", "judgements")
+MEASURED = ("order_lines", "posts", "searches")
 FAMILIES = {"seasonality": "product_id, day", "relevance_fusion": "query, product_id, modality, day"}
 APART = (
     "abs(a.{name} - b.{name}) > 1e-4 * greatest(1, abs(a.{name})) OR (a.{name} IS NULL) <> (b.{name} IS NULL)"
@@ -90,10 +90,11 @@ def test_the_same_profile(workspace: Path) -> None:
     assert profile["rows_per_day"] == (days[13] + days[14]) / 2
 
 
-def test_the_same_profile_of_searches(workspace: Path) -> None:
-    profile = json.loads((workspace / "data/validation/searches/profile.json").read_text())
-    report = json.loads((workspace / "data/by-hand/report/searches/report.json").read_text())
-    assert profile["columns"]["modality"]["shares"] == pytest.approx(dict(report["shares"]))
+@pytest.mark.parametrize(("table", "column"), [("searches", "modality"), ("posts", "platform")])
+def test_the_same_profile_of_logs(workspace: Path, table: str, column: str) -> None:
+    profile = json.loads((workspace / "data/validation" / table / "profile.json").read_text())
+    report = json.loads((workspace / "data/by-hand/report" / table / "report.json").read_text())
+    assert profile["columns"][column]["shares"] == pytest.approx(dict(report["shares"]))
     days = sorted(rows for _, rows in report["days"])
     assert profile["rows_per_day"] == (days[13] + days[14]) / 2
 
