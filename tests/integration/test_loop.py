@@ -42,6 +42,7 @@ class Shop:
     first: Outcome
     again: Outcome
     said: str
+    left: set[str]
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +52,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
             patch.delenv(name)
         patch.setenv("BELLWETHER_HOME", str(home))
+        before = set(os.listdir())
         world = simulate("small", 7)
         load(settings().warehouse, "world", world.tables)
         with redirect_stderr(io.StringIO()) as said:
             first = run_loop("seasonality", None, overrides=FAST)
             again = run_loop("seasonality", None, overrides=FAST)
-        yield Shop(home, first, again, said.getvalue())
+        yield Shop(home, first, again, said.getvalue(), set(os.listdir()) - before)
 
 
 def test_a_manual_date_is_the_day_after_the_newest_rows(shop: Shop) -> None:
@@ -75,7 +77,7 @@ def test_nothing_is_written_where_the_command_was_started(shop: Shop) -> None:
     mlflow.set_tracking_uri(settings().mlflow)
     found = mlflow.get_experiment_by_name("bellwether")
     assert found is not None and found.artifact_location == (shop.home / "artifacts").as_uri()
-    assert not Path("mlruns").exists()
+    assert not shop.left & {"mlruns", "mlflow.db"}
 
 
 def test_nothing_is_printed_as_an_error_where_all_is_well(shop: Shop) -> None:
