@@ -1,4 +1,8 @@
-"""Uncertainty of a mean of losses: paired, clustered bootstrap. Pure functions of arrays."""
+"""Uncertainty of a weighted mean by the clustered bootstrap (Efron and Tibshirani 1993, ch. 8), of arrays.
+
+Cases of one cluster (a visitor's impressions, say) are drawn together, so that their dependence does not pass for
+evidence.
+"""
 
 from __future__ import annotations
 
@@ -23,27 +27,6 @@ def weighted_mean(loss: Floats, weight: Floats) -> float:
     """sum(loss) / sum(weight)."""
     total = float(weight.sum())
     return float(loss.sum()) / total if total else float("nan")
-
-
-def paired_difference(
-    ours: Floats,
-    theirs: Floats,
-    weight: Floats,
-    cluster: NDArray[np.generic],
-    draws: int,
-    confidence: float,
-    seed: int,
-) -> Interval:
-    """Interval of mean(ours) - mean(theirs) on the same cases, clusters drawn with replacement.
-
-    The percentile bootstrap over clusters (Efron and Tibshirani 1993, ch. 8 and 13): cases of one cluster (a product's
-    windows, say) are drawn together, so that their dependence does not pass for evidence.
-    """
-    difference, weights = per_cluster(ours - theirs, cluster), per_cluster(weight, cluster)
-    samples = bootstrap_means(difference, weights, draws, seed)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return Interval(weighted_mean(difference, weights), float(low), float(high))
 
 
 def per_cluster(values: Floats, cluster: NDArray[np.generic]) -> Floats:

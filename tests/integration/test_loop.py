@@ -52,13 +52,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
             patch.delenv(name)
         patch.setenv("BELLWETHER_HOME", str(home))
-        before = set(os.listdir())
+        before = {file.name for file in Path().iterdir()}
         world = simulate("small", 7)
         load(settings().warehouse, "world", world.tables)
         with redirect_stderr(io.StringIO()) as said:
             first = run_loop("seasonality", None, overrides=FAST)
             again = run_loop("seasonality", None, overrides=FAST)
-        yield Shop(home, first, again, said.getvalue(), set(os.listdir()) - before)
+        yield Shop(home, first, again, said.getvalue(), {file.name for file in Path().iterdir()} - before)
 
 
 def test_a_manual_date_is_the_day_after_the_newest_rows(shop: Shop) -> None:

@@ -8,7 +8,7 @@ from sklearn.metrics import mean_absolute_percentage_error, mean_pinball_loss, n
 
 from ml.toolkit import metrics
 from ml.toolkit.intermittent import tame, tsb, tsb_path
-from ml.toolkit.intervals import paired_difference, weighted_mean
+from ml.toolkit.intervals import bootstrap_means, per_cluster, weighted_mean
 from ml.toolkit.splits import rolling_origins, training_origins
 
 RANDOM = np.random.default_rng(7)
@@ -88,20 +88,16 @@ def test_origins() -> None:
     assert training_origins(date(2025, 2, 1), date(2025, 1, 20), 7) == ()
 
 
-def test_the_interval_of_equals_holds_zero_and_of_a_gain_does_not() -> None:
-    cluster = np.arange(200) % 50
-    same = paired_difference(ACTUAL, ACTUAL, np.ones(200), cluster, 500, 0.95, seed=1)
-    assert (same.low, same.point, same.high) == (0, 0, 0)
-    better = paired_difference(ACTUAL, ACTUAL + 1, np.ones(200), cluster, 500, 0.95, seed=1)
-    assert better.point == pytest.approx(-1)
-    assert better.high < -0.9
+def test_resampled_means_spread_as_the_standard_error_says() -> None:
+    draws = bootstrap_means(ACTUAL, np.ones(200), 4_000, seed=1)
+    assert draws.mean() == pytest.approx(ACTUAL.mean(), rel=0.02)
+    assert draws.std() == pytest.approx(ACTUAL.std() / 200**0.5, rel=0.05)
     assert weighted_mean(ACTUAL, np.ones(200)) == pytest.approx(ACTUAL.mean())
 
 
-def test_clusters_that_vary_together_widen_the_interval() -> None:
-    shift = np.repeat(RANDOM.normal(0, 1, 20), 10)
-    alone = paired_difference(shift, np.zeros(200), np.ones(200), np.arange(200), 500, 0.95, seed=1)
-    together = paired_difference(
-        shift, np.zeros(200), np.ones(200), np.repeat(np.arange(20), 10), 500, 0.95, seed=1
-    )
-    assert together.high - together.low > 2 * (alone.high - alone.low)
+def test_clusters_that_vary_together_spread_wider() -> None:
+    shift, cluster = np.repeat(RANDOM.normal(0, 1, 20), 10), np.repeat(np.arange(20), 10)
+    alone = bootstrap_means(shift, np.ones(200), 500, seed=1)
+    sums, weights = per_cluster(shift, cluster), per_cluster(np.ones(200), cluster)
+    together = bootstrap_means(sums, weights, 500, seed=1)
+    assert together.std() > 2 * alone.std()
