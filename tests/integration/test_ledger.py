@@ -5,14 +5,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from ml.errors import SeamUnavailable, StaleDecision, UsageError
 from ml.seams.ledger import PROMOTE, REJECT, Ledger, chained, migrate
-from ml.seams.ledger.models import Run, Snapshot
+from ml.seams.ledger.models import Base, Look, Run, Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +133,33 @@ def test_a_ledger_that_is_away_is_named_without_its_password() -> None:
 def test_a_ledger_without_tables_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SeamUnavailable, match="migrate"):
         Ledger(f"sqlite:///{tmp_path}/empty.db").champion("x")
+
+
+def look(family: str, run: str, hour: int) -> Look:
+    finding = {"kind": "scores", "name": "mean", "breached": True, "chance": 0.001}
+    return Look(
+        family=family, run_id=run, version="1", champion_run="c", ingest="i", as_of=date(2025, 1, 1),
+        looked_at=datetime(2025, 1, 1, hour), breached=True, asked=hour == 1, findings=[finding],
+    )  # fmt: skip
+
+
+def test_looks_are_kept_once_and_read_newest_first(ledger: Ledger) -> None:
+    for run, hour in (("m1", 1), ("m2", 2), ("m1", 3)):
+        ledger.record_look(look("watched", run, hour))
+    ledger.record_look(look("another", "m1", 1))
+    kept = ledger.monitoring("watched")
+    assert [(row.run_id, row.looked_at.hour, row.asked) for row in kept] == [
+        ("m2", 2, False),
+        ("m1", 1, True),
+    ]
+    assert kept[0].findings[0]["chance"] == 0.001
+    assert [row.run_id for row in ledger.monitoring("watched", limit=1)] == ["m2"]
+    assert ledger.record_look(look("watched", "m1", 9)).looked_at.hour == 1
+
+
+def test_the_migrations_make_just_the_tables_of_the_models(ledger: Ledger) -> None:
+    engine = create_engine(ledger.url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()

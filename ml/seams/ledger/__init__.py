@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from ml.config import OTHER_HOME, to_reach
 from ml.errors import SeamUnavailable, StaleDecision, UsageError, usable
-from ml.seams.ledger.models import Decision, Publication, Run, Snapshot
+from ml.seams.ledger.models import Decision, Look, Publication, Run, Snapshot
 
 PROMOTE, REJECT, ROLL_BACK = "promote", "reject", "roll back"
 ENTHRONES = (PROMOTE, ROLL_BACK)
@@ -326,6 +326,22 @@ class Ledger:
                 .where(Publication.family == family)
                 .order_by(Publication.publication_id.desc())
                 .limit(1)
+            )
+
+    def record_look(self, look: Look) -> Look:
+        """Add what the monitor saw; the same run's look again (a retry) changes nothing. Returns it as it is kept."""
+        with self._session() as session:
+            known = session.get(Look, (look.family, look.run_id))
+            if known is None:
+                session.add(look)
+            return known or look
+
+    def monitoring(self, family: str, limit: int = 90) -> list[Look]:
+        """The monitor's last looks at a family, newest first."""
+        with self._session() as session:
+            rows = select(Look).where(Look.family == family)
+            return list(
+                session.scalars(rows.order_by(Look.looked_at.desc(), Look.run_id.desc()).limit(limit))
             )
 
 

@@ -1,11 +1,11 @@
-"""The ledger's tables (SQLAlchemy 2): what was read, what was run, what was decided, what was published."""
+"""The ledger's tables (SQLAlchemy 2): what was read, run, decided and published, and what became of it."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Date, DateTime, ForeignKey, Index, Integer, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -92,3 +92,27 @@ class Publication(Base):
     names: Mapped[dict[str, int]] = mapped_column(JSON)
     site: Mapped[str] = mapped_column(Text)
     published_at: Mapped[datetime] = mapped_column(DateTime, default=now)
+
+
+class Look(Base):
+    """One look of the monitor at a champion: what was measured, whether something is beyond its limits, who was told.
+
+    findings: rows of kind (inputs, scores, realised, freshness), name, test, statistic, limit, chance, breached, why.
+    `asked`: a retrain was asked for. Rows are only ever added.
+    """
+
+    __tablename__ = "monitoring"
+
+    family: Mapped[str] = mapped_column(Text, primary_key=True)
+    run_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[str] = mapped_column(Text)
+    champion_run: Mapped[str] = mapped_column(Text)
+    ingest: Mapped[str] = mapped_column(Text)
+    as_of: Mapped[date] = mapped_column(Date)
+    looked_at: Mapped[datetime] = mapped_column(DateTime, default=now)
+    breached: Mapped[bool] = mapped_column(Boolean)
+    asked: Mapped[bool] = mapped_column(Boolean)
+    why: Mapped[str] = mapped_column(Text, default="")
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+
+    __table_args__ = (Index("monitoring_by_family", "family", "looked_at"),)
