@@ -2,6 +2,7 @@
 
     python -m bench.quality                                   # the simulated world
     python -m bench.quality --data online_retail_uci --path DIR [--as-of DATE]
+    python -m bench.quality --family ground_truth --data clinc150 --path DIR --windows 1 [--encoder DIR]
 
 The rows are those that pass the stage `validate`; the windows, cases and truths are those of the stage `evaluate`:
 rolling origins, oldest first. Prints Markdown tables; with `--out FILE` also writes all figures as JSON.
@@ -44,6 +45,13 @@ def main() -> None:
     parser.add_argument("--path", type=Path, help="folder of the data set's files")
     parser.add_argument("--size", default="small", help="of the world")
     parser.add_argument("--as-of", type=date.fromisoformat, help="default: the day after the newest event")
+    parser.add_argument("--windows", type=int, default=0, help="only so many, the newest; default: all")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a family's parameter"
+    )
+    parser.add_argument(
+        "--encoder", type=Path, help="folder of a sentence encoder, for baselines that read by one"
+    )
     parser.add_argument("--out", type=Path, help="JSON file for all figures")
     options = parser.parse_args()
     figures = measure(options)
@@ -59,7 +67,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All metrics by window and model, and how long each step took."""
     params = load_params(ROOT / "params.yaml")
     record = family(options.family)
-    own = params_of(record, params)
+    given = dict(setting.split("=", 1) for setting in options.set)
+    own = record.params.model_validate(params_of(record, params).model_dump() | given)
+    sceptic = with_encoder(own, options.encoder)
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -76,8 +86,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 engine.write(record.features(tables, as_of, own), folder / "matrix", record.key)
             matrix = engine.table("matrix", folder / "matrix")
             windows = {}
-            for fold in record.folds(matrix, as_of, own):
-                windows[fold.name] = dict(judged(record, fold, own, seconds))
+            for fold in record.folds(matrix, as_of, own)[-options.windows :]:
+                windows[fold.name] = dict(judged(record, fold, own, sceptic, seconds))
     return {"data": options.data, "as_of": as_of.isoformat(), "windows": windows, "seconds": seconds}
 
 
@@ -94,8 +104,17 @@ class Timed:
         self.into[self.name] = self.into.get(self.name, 0.0) + time.perf_counter() - self.start
 
 
+def with_encoder(own: Any, folder: Path | None) -> Any:
+    """The parameters of the baselines; says so where a family could read by a sentence encoder and none is given."""
+    if "encoder" not in type(own).model_fields:
+        return own
+    if folder is None and not own.encoder:
+        print("baselines by a sentence encoder are left out: no folder is given (--encoder DIR)")
+    return own.model_copy(update={"encoder": str(folder)}) if folder else own
+
+
 def judged(
-    record: Any, fold: Any, own: Any, seconds: dict[str, float]
+    record: Any, fold: Any, own: Any, sceptic: Any, seconds: dict[str, float]
 ) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Metrics of the family's own model and of each baseline on one window."""
     truth = fold.truth.to_pyarrow()
@@ -105,7 +124,7 @@ def judged(
         predictions = record.score(model, fold.test, fold.as_of)
     yield record.name, record.metrics(predictions, truth)
     with Timed(seconds, "baselines"):
-        baselines = record.baselines(fold.test, fold.as_of, own)
+        baselines = record.baselines(fold.test, fold.as_of, sceptic)
     for name, predicted in baselines.items():
         yield name, record.metrics(predicted, truth)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -19,6 +21,7 @@ from ml.families.ground_truth import FAMILY, coherence, reading
 from ml.families.ground_truth.exchanges import read_exchanges
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.votes import consensus, one_left_out, shares
+from ml.toolkit.encoders import SentenceEncoder
 
 PARAMS = GroundTruthParams(rounds=20, word_bits=12, folds=3, components=4, nthread=1)
 
@@ -143,6 +146,33 @@ def test_the_queue_asks_first_what_tells_most() -> None:
     information = queue["information"].to_numpy()
     assert (np.diff(information) <= 1e-12).all()
     assert max(queue.group_by("dialogue_id").aggregate([("rank", "count")])["rank_count"].to_pylist()) <= 3
+
+
+class _ByLength:
+    """Stands in for a sentence encoder: how long a text is, and how many words it has."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        assert (folder, threads) == (Path("anywhere"), 1)
+
+    def place(self, texts: list[str]) -> np.ndarray:
+        return np.array([[len(text) / 50, len(text.split()) / 10] for text in texts])
+
+
+def test_a_sentence_encoder_is_a_baseline_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("ml.families.ground_truth.baselines")
+    monkeypatch.setattr(module, "SentenceEncoder", _ByLength)
+    fold = FAMILY.folds(fitted()[1], END, PARAMS)[-1]
+    own = PARAMS.model_copy(update={"encoder": "anywhere"})
+    made = FAMILY.baselines(fold.test, fold.as_of, own)
+    assert set(made) - set(FAMILY.baselines(fold.test, fold.as_of, PARAMS)) == {"encoder", "encoder_xgboost"}
+    assert len(np.unique(made["encoder"]["defect"].to_numpy())) > 2
+
+
+def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"no folder .*nowhere; expected one of a sentence-transformers model"
+    ):
+        SentenceEncoder(tmp_path / "nowhere", 1)
 
 
 @pytest.mark.parametrize(

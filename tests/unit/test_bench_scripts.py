@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.quality import with_encoder
+from ml.families import family
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -17,3 +20,12 @@ def test_help(script: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"python -m bench.{script}" in done.stdout
+
+
+def test_a_baseline_that_cannot_be_made_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    truth, viral = family("ground_truth").params(), family("viral").params()
+    assert with_encoder(truth, None) is truth
+    assert "sentence encoder are left out" in capsys.readouterr().out
+    assert with_encoder(truth, tmp_path).encoder == str(tmp_path)
+    assert with_encoder(viral, tmp_path) is viral
+    assert capsys.readouterr().out == ""

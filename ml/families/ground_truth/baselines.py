@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ibis
@@ -17,6 +19,7 @@ from ml.families.ground_truth.model import KIND_OF, YES_OF
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.scoring import NOTHING_SAID, SCHEMA, grades, unannotated
 from ml.families.ground_truth.votes import consensus, votes_of
+from ml.toolkit.encoders import SentenceEncoder
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -28,7 +31,10 @@ Guess = Callable[["csr_matrix", Classes, "csr_matrix"], tuple[Classes, Floats]]
 
 
 def baselines(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> Mapping[str, pa.Table]:
-    """Predictions by the majority, by TF-IDF with logistic regression (the judge), and by TF-IDF with XGBoost."""
+    """Predictions by the majority, by TF-IDF with logistic regression (the judge), and by TF-IDF with XGBoost.
+
+    Where a sentence encoder is set, by its vectors with either of the two, too.
+    """
     every = read_exchanges(matrix)
     asked = unannotated(every)
     guesses: dict[str, Guess] = {
@@ -37,7 +43,12 @@ def baselines(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> Map
         "last_turn_xgboost": lambda rows, labels, asked: _boosted(rows, labels, asked, params),
     }
     words = _Words(every, asked, params)
-    return {name: _predictions(words, guess) for name, guess in guesses.items()}
+    made = {name: _predictions(words, guess) for name, guess in guesses.items()}
+    if params.encoder:
+        encoded = words.encoded(params)
+        made["encoder"] = _predictions(encoded, guesses["last_turn"])
+        made["encoder_xgboost"] = _predictions(encoded, guesses["last_turn_xgboost"])
+    return made
 
 
 class _Words:
@@ -51,7 +62,7 @@ class _Words:
         self.labels = {kind: consensus(votes_of(every.rows, kind), kind) for kind in kinds}
         known = np.any([self.labels[kind].known for kind in kinds], axis=0)
         self.kept = np.flatnonzero(known)[-params.max_exchanges :]
-        learned = exchanges_of(every.rows.take(pa.array(self.kept)))
+        self.learned = learned = exchanges_of(every.rows.take(pa.array(self.kept)))
         try:
             made = TfidfVectorizer(min_df=2, max_features=20_000, sublinear_tf=True).fit(
                 learned.texts("text")
@@ -62,6 +73,15 @@ class _Words:
             made.transform(learned.texts("text")),
             made.transform(asked.texts("text")),
         )
+
+    def encoded(self, params: GroundTruthParams) -> _Words:
+        """The same turns as vectors of the sentence encoder, ten long so that the usual penalty is a mild one."""
+        from scipy.sparse import csr_matrix
+
+        encoder, other = SentenceEncoder(Path(params.encoder), params.nthread), copy(self)
+        other.rows, other.asked_rows = (csr_matrix(10 * encoder.place(some.texts("text")))
+                                        for some in (self.learned, self.asked))  # fmt: skip
+        return other
 
     def guess(self, kind: str, by: Guess) -> tuple[Classes, Floats]:
         """Classes and probabilities of the turns asked about; no class where nobody annotated the kind."""
