@@ -45,10 +45,15 @@ WITH sold AS (
 SELECT
     *,
     DATE '{as_of}' + CAST(step * {period_days} AS INTEGER) AS day,
-    CASE WHEN price > 0 AND median(price) OVER peers > 0 THEN price / median(price) OVER peers END AS price_in_category,
+    CASE
+        WHEN price > 0 AND median(price) FILTER (WHERE since <= step) OVER peers > 0
+        THEN price / median(price) FILTER (WHERE since <= step) OVER peers
+    END AS price_in_category,
     DATE '{as_of}' + CAST(step * {period_days} AS INTEGER) - CAST(launched_at AS DATE) AS age_days,
-    percent_rank() OVER (PARTITION BY step ORDER BY units_3) AS popularity,
-    percent_rank() OVER (PARTITION BY step, category ORDER BY units_3) AS popularity_in_category,
+    CASE WHEN since <= step THEN percent_rank() OVER (PARTITION BY step, since <= step ORDER BY units_3) ELSE 0 END
+        AS popularity,
+    CASE WHEN since <= step THEN percent_rank() OVER (PARTITION BY step, category, since <= step ORDER BY units_3) ELSE 0 END
+        AS popularity_in_category,
     sum(units_3) OVER peers AS category_units
 FROM summed
 WINDOW peers AS (PARTITION BY step, category);
@@ -168,8 +173,8 @@ SELECT query, product_id, modality, step FROM listed SEMI JOIN items USING (prod
 UNION
 SELECT query, product_id, modality, 0 FROM listed SEMI JOIN items USING (product_id) WHERE step >= -{recent_periods}
 UNION
-SELECT query, product_id, 'screen', step FROM graded SEMI JOIN items USING (product_id) CROSS JOIN steps
-WHERE step > -{windows} - 2;
+SELECT query, product_id, 'screen', s.step FROM judged AS j SEMI JOIN items USING (product_id)
+JOIN steps AS s ON s.step >= j.step AND s.step >= -{windows};
 
 CREATE TEMP TABLE pairs AS SELECT DISTINCT query, product_id, step FROM candidates;
 

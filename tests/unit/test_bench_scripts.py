@@ -14,7 +14,9 @@ from ml.families import family
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("script", ["throughput", "overhead", "quality", "by_hand", "off_policy"])
+@pytest.mark.parametrize(
+    "script", ["throughput", "overhead", "quality", "by_hand", "off_policy", "serving", "fusion"]
+)
 def test_help(script: str) -> None:
     command = [sys.executable, "-m", f"bench.{script}", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from ml.families.relevance_fusion.columns import ABOUT, NO_QUERY, PRODUCT
 from ml.families.relevance_fusion.lexicon import Documents, Rarity, documents, rarity
-from ml.families.relevance_fusion.params import RelevanceFusionParams
+from ml.families.relevance_fusion.params import TFIDF, RelevanceFusionParams
 from ml.families.relevance_fusion.relations import SEPARATOR
 from ml.toolkit import text
+from ml.toolkit.encoders import Encoder, SentenceEncoder
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -27,7 +28,10 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Catalogue:
-    """n products: texts (table of product_id and ABOUT), known (n x PRODUCT), points (n x components, of length 1)."""
+    """n products: texts (table of product_id and ABOUT), known (n x PRODUCT), points (n x components, of length 1).
+
+    `space` makes points of texts, or the sentence encoder in the folder `encoder`, where that is one.
+    """
 
     products: pa.Table
     known: Floats
@@ -35,6 +39,7 @@ class Catalogue:
     space: text.TextSpace
     neighbours: tuple[tuple[str, ...], ...]
     shares: tuple[tuple[float, ...], ...]
+    encoder: str = TFIDF
 
     def places(self, products: Sequence[str]) -> Places:
         """Row of each product, -1 where it is not known."""
@@ -64,7 +69,16 @@ class Catalogue:
 
     def point(self, texts: Sequence[str]) -> Floats:
         """Texts as points of length 1 (0 without known words)."""
-        return unit(self.space.place(texts))
+        return unit(self._encoder.place(texts))
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return encoder_of(self.encoder, self.space)
+
+
+def encoder_of(name: str, space: text.TextSpace) -> Encoder:
+    """The space for TFIDF, else the sentence encoder in the folder `name`; ValueError if it is not there."""
+    return space if name == TFIDF else SentenceEncoder(Path(name), threads=1)
 
 
 def read_catalogue(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> Catalogue:
@@ -74,16 +88,18 @@ def read_catalogue(matrix: ibis.Table, as_of: date, params: RelevanceFusionParam
     columns = ["product_id", *ABOUT, *(n for n in PRODUCT), "bought_with", "bought_with_share"]
     found = newest.select(*columns).order_by("product_id").to_pyarrow()
     prose = [describe(row) for row in found.select(["title", "description", "category"]).to_pylist()]
-    space = text.learn_space(prose, params.text_components, params.seed)
+    components = params.text_components if params.encoder == TFIDF else 0
+    space = text.learn_space(prose, components, params.seed)
     return Catalogue(
         products=found.select(["product_id", *ABOUT]),
         known=np.column_stack([numbers(found, name) for name in PRODUCT]),
-        points=unit(space.place(prose)),
+        points=unit(encoder_of(params.encoder, space).place(prose)),
         space=space,
         neighbours=tuple(parted(some) for some in found.column("bought_with").to_pylist()),
         shares=tuple(
             tuple(map(float, parted(some))) for some in found.column("bought_with_share").to_pylist()
         ),
+        encoder=params.encoder,
     )
 
 
@@ -112,7 +128,9 @@ def unit(points: Floats) -> Floats:
 def write(catalogue: Catalogue, folder: Path) -> None:
     """Save as `catalogue.json` and arrays."""
     texts = {name: catalogue.products.column(name).to_pylist() for name in catalogue.products.column_names}
-    beside = {"products": texts, "neighbours": catalogue.neighbours, "shares": catalogue.shares}
+    beside = {
+        "products": texts, "neighbours": catalogue.neighbours, "shares": catalogue.shares, "encoder": catalogue.encoder
+    }  # fmt: skip
     (folder / "catalogue.json").write_text(json.dumps(beside, ensure_ascii=False))
     np.save(folder / "catalogue_known.npy", catalogue.known, allow_pickle=False)
     np.save(folder / "catalogue_points.npy", catalogue.points, allow_pickle=False)
@@ -129,4 +147,5 @@ def read(folder: Path) -> Catalogue:
         space=text.read(folder),
         neighbours=tuple(tuple(some) for some in beside["neighbours"]),
         shares=tuple(tuple(some) for some in beside["shares"]),
+        encoder=beside["encoder"],
     )

@@ -54,7 +54,7 @@ def _asked(
 ) -> ibis.Table:
     listed, judged = settled(listings.listings(tables, time)), settled(listings.judgements(tables, time))
     graded = listings.grades(judged)
-    rows = settled(listings.candidates(listed, graded, time, params).semi_join(items, "product_id"))
+    rows = settled(listings.candidates(listed, judged, time, params).semi_join(items, "product_id"))
     pairs = rows.select(*_ROW).distinct()
     matched = settled(matching(pairs, items, time))
     described = _related(pairs, matched, judged, items, together, time)

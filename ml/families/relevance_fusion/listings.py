@@ -65,16 +65,18 @@ def grades(judged: ibis.Table) -> ibis.Table:
 
 
 def candidates(
-    listed: ibis.Table, graded: ibis.Table, clock: Clock, params: RelevanceFusionParams
+    listed: ibis.Table, judged: ibis.Table, clock: Clock, params: RelevanceFusionParams
 ) -> ibis.Table:
     """query, product_id, modality, step of every row.
 
     A pair is a candidate in each period in which it was shown; at the origin if it was shown in one of the
-    `recent_periods`; a judged pair is one in the last `windows` + 1 periods and at the origin, on the screen.
+    `recent_periods`; a judged pair is one at the origin and in the last `windows` periods, on the screen, but not in
+    those before it was judged: what is compared with it then would change afterwards.
     """
     shown = listed.select(*PAIR, "modality", "step")
     recent = shown.filter(shown.step >= -params.recent_periods).mutate(step=ibis.literal(0, "int64"))
-    steps = clock.steps().filter(lambda t: t.step > -params.windows - 2)
-    judged = graded.select(*PAIR).cross_join(steps)
-    judged = judged.select(*PAIR, modality=ibis.literal(SCREEN), step=judged.step)
-    return ibis.union(shown, recent.select(*shown.columns), judged, distinct=True)
+    steps = clock.steps().filter(lambda t: t.step >= -params.windows)
+    first = judged.group_by(*PAIR).aggregate(first=judged.step.min())
+    there = first.join(steps, first.first <= steps.step)
+    there = there.select(*PAIR, modality=ibis.literal(SCREEN), step=there.step)
+    return ibis.union(shown, recent.select(*shown.columns), there, distinct=True)

@@ -73,8 +73,9 @@ def fit_rankers(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) 
 
 def _prepared(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> tuple[Sheet, Model]:
     """The rows to learn from, and a model that knows everything but boosters and fusion."""
-    past = matrix.filter((matrix.day < ibis.date(as_of)) & (matrix.query != NO_QUERY))
-    examination = estimate(past)
+    known = (matrix.day < ibis.date(as_of)) | ((matrix.day == ibis.date(as_of)) & matrix.grade.notnull())
+    past = matrix.filter(known & (matrix.query != NO_QUERY))
+    examination = estimate(past) if params.debias != "none" else Examination({})
     summed = learnable(past, examination, params)
     usual = usual_of(summed)
     products = catalogue.read_catalogue(matrix, as_of, params)

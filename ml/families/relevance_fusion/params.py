@@ -8,18 +8,22 @@ from pydantic import Field
 
 from ml.families.record import FamilyParams
 
+TFIDF = "tfidf"
+
 
 class RelevanceFusionParams(FamilyParams):
     """Typed parameters of the family.
 
     debias: how the rankers of engagement and purchase are corrected for position: `ips` (inverse-propensity weights),
-        `lambdarank_unbiased` (XGBoost's two-tower correction), or `none` (as clicked, for comparison).
+        `lambdarank_unbiased` (XGBoost's two-tower correction), or `none` (as clicked, and as if everything shown had
+        been looked at: for comparison).
     clip: examination probabilities below this count as this.
     relevance_floor: of the relevance at the first place that the relevance ranker reaches alone, the share that the
         operating point must keep.
     engagement_share: how much of "wanted" is engagement; the rest is purchase.
     fusion: `scores` (a weighted sum), `labels` (stochastic label aggregation), or the `better` of both.
-    encoder: `tfidf`, or the folder of a sentence-transformers model.
+    encoder: what compares meanings: `tfidf` (TF-IDF and SVD, `text_components` directions), or the folder of a
+        sentence-transformers model on this machine, which must be there wherever the model is used.
     """
 
     period_days: int = Field(28, ge=1)
@@ -30,7 +34,7 @@ class RelevanceFusionParams(FamilyParams):
     rounds: int = Field(150, ge=5)
     depth: int = Field(5, ge=2, le=12)
     learning_rate: float = Field(0.08, gt=0, le=0.5)
-    encoder: str = "tfidf"
+    encoder: str = TFIDF
     text_components: int = Field(48, ge=0, le=256)
     debias: Literal["ips", "lambdarank_unbiased", "none"] = "ips"
     clip: float = Field(0.05, gt=0, le=1)

@@ -28,14 +28,14 @@ def publications(
 ) -> Mapping[str, pa.Table]:
     """`search_rankings`: the first products for each head query, with reasons. `search_tradeoff`: what each weight of
     relevance earns, and which one is in service. `search_strategies`, `search_factors`: why customers buy what
-    annotators call irrelevant. `search_examination`: how far customers look."""
+    annotators call irrelevant. `search_examination`: how far customers look, and what clipping costs."""
     studied = judged_and_shown(model, matrix, as_of, params)
     return {
         "search_rankings": rankings(model, matrix, as_of, params),
         "search_tradeoff": model.fusion.curve,
         "search_strategies": study.strategies(studied, params.bootstrap, params.seed),
         "search_factors": study.factors(studied, params.bootstrap, params.seed),
-        "search_examination": examination(model),
+        "search_examination": examination(model, params),
     }
 
 
@@ -119,21 +119,22 @@ def summed(known: Sheet) -> pa.Table:
     return renamed.append_column("day", pa.array([date.min] * renamed.num_rows, pa.date32()))
 
 
-def examination(model: Model) -> pa.Table:
-    """modality, position, probability against the first position, low, high."""
+def examination(model: Model, params: RelevanceFusionParams) -> pa.Table:
+    """modality, position, probability against the first position, low, high, weight, counted.
+
+    `weight` is what an engagement there counts in training: 1 / probability, at most 1 / clip. `counted` is the share
+    of what is wanted there that then remains: below 1 it is clipping's bias.
+    """
     rows = [
         {
-            "modality": name,
-            "position": place + 1,
-            "probability": chance,
-            "low": low[place],
-            "high": high[place],
+            "modality": name, "position": place + 1, "probability": chance, "low": low[place], "high": high[place],
+            "weight": 1 / max(chance, params.clip), "counted": min(chance / params.clip, 1.0),
         }
         for name, curve in model.examination.curves.items()
         for low, high in [model.examination.bands[name]]
         for place, chance in enumerate(curve)
         if np.isfinite(low[place])
-    ]
+    ]  # fmt: skip
     kinds = [("modality", pa.string()), ("position", pa.int64())]
-    schema = pa.schema([*kinds, *((name, pa.float64()) for name in ("probability", "low", "high"))])
-    return pa.Table.from_pylist(rows, schema=schema)
+    numbers = ("probability", "low", "high", "weight", "counted")
+    return pa.Table.from_pylist(rows, schema=pa.schema([*kinds, *((name, pa.float64()) for name in numbers)]))

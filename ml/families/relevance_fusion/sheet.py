@@ -134,7 +134,7 @@ def _likeness(
     catalogue: Catalogue, points: Floats, product: NDArray[np.int64], anchors: Sequence[Sequence[str]]
 ) -> Floats:
     """Mean cosine of each product with the anchors of its row, itself left out; NaN without anchors."""
-    sizes = np.asarray([len(some) for some in anchors])
+    sizes = np.asarray([len(some) for some in anchors], dtype=np.int64)
     row = np.repeat(np.arange(len(sizes)), sizes)
     anchor = catalogue.places([one for some in anchors for one in some])
     other = (anchor != product[row]) & (anchor >= 0)

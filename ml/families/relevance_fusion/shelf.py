@@ -51,16 +51,21 @@ def _sold(tables: Tables, clock: Clock) -> ibis.Table:
 
 
 def _compared(sold: ibis.Table, clock: Clock) -> ibis.Table:
-    """With ranks among the products of the shop and of the category, and the category's price and sales."""
-    everyone = ibis.window(group_by="step", order_by="units_3")
-    peers = ibis.window(group_by=["step", "category"], order_by="units_3")
+    """With ranks among the products of the shop and of the category, and the category's price and sales.
+
+    Compared with those that are known when the step begins: what is launched later has no rank yet (0).
+    """
+    known = sold.since <= sold.step
+    sold = sold.mutate(known=known, known_price=ibis.ifelse(known, sold.price, None))
+    everyone = ibis.window(group_by=["step", "known"], order_by="units_3")
+    peers = ibis.window(group_by=["step", "known", "category"], order_by="units_3")
     whole = ibis.window(group_by=["step", "category"])
     day = clock.day_of(sold.step)
     return sold.mutate(
-        popularity=sold.units_3.percent_rank().over(everyone),
-        popularity_in_category=sold.units_3.percent_rank().over(peers),
+        popularity=ibis.ifelse(sold.known, sold.units_3.percent_rank().over(everyone), 0.0),
+        popularity_in_category=ibis.ifelse(sold.known, sold.units_3.percent_rank().over(peers), 0.0),
         category_units=exact_sum(sold.units_3).over(whole),
-        price_in_category=_over(sold.price, sold.price.median().over(whole)),
+        price_in_category=_over(sold.price, sold.known_price.median().over(whole)),
         age_days=day.delta(sold.launched_at.date(), unit="day").cast("float64"),
         day=day,
     )
