@@ -81,7 +81,7 @@ def _by_torch(folder: Path) -> Any:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise ValueError(
-            f"encoder: {folder} has no ONNX file, and {error.name} is missing; install sentence-transformers"
+            f"encoder: {folder} has no ONNX file, and {error.name} is missing; install bellwether[sentences-torch]"
         ) from error
     model = SentenceTransformer(str(folder), device="cpu")
     return lambda texts: model.encode(texts, normalize_embeddings=True, show_progress_bar=False)

@@ -22,7 +22,7 @@ DIRECTIONS = 16
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sentence-transformers model of its own kind: a vector for each word of the shop, and their mean."""
     sentence_transformers = pytest.importorskip(
-        "sentence_transformers", reason="needs the extra bellwether[sentences]", exc_type=ImportError
+        "sentence_transformers", reason="needs the extra bellwether[sentences-torch]", exc_type=ImportError
     )
     from sentence_transformers.models import StaticEmbedding
     from tokenizers import Tokenizer
