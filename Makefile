@@ -6,9 +6,10 @@ BIN := .venv/bin
 STAMPS := .venv/.stamps
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
+TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test lint check-tests lock bench install install-test
+.PHONY: help up down status test test-deep lint check-tests lock bench install install-test
 .DELETE_ON_ERROR:
 
 help: ## these words
@@ -25,6 +26,10 @@ status: ## what runs, where, and whether it is well
 	@if [ -x $(BIN)/bellwether ]; then $(BIN)/bellwether status $(ARGS) || true; else echo "nothing is installed, so nothing runs"; fi
 
 test: lint check-tests ## everything: lint, types, import contracts, all tests (the end-to-end one last)
+
+test-deep: install-test ## the optional extra `deep`: install torch beside the lock, then its tests (TORCH=FILE: a wheel to take)
+	$(UV) -c requirements.txt "$(TORCH)" safetensors
+	$(BIN)/python -m pytest tests/families/test_deep_labels.py $(ARGS)
 
 lint: install-test ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

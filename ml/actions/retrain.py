@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ml.stages.family_params import checked, params_of
 
 STAGES = ("features", "train", "evaluate", "gate")
 _ARITHMETIC = ("xgboost", "numpy", "scipy", "scikit-learn", "duckdb", "ibis-framework", "pyarrow", "pandas")
+_EXTRA = ("torch",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ def open_workspace(
 
 
 def libraries() -> dict[str, str]:
-    """Versions of the libraries whose arithmetic a model's bytes depend on."""
-    return {name: library_version(name) for name in _ARITHMETIC}
+    """Versions of the libraries whose arithmetic a model's bytes depend on; of an extra's where it is installed."""
+    extra = [name for name in _EXTRA if find_spec(name)]
+    return {name: library_version(name) for name in (*_ARITHMETIC, *extra)}
 
 
 def check_overrides(family: str, overrides: dict[str, Any]) -> None:

@@ -43,6 +43,7 @@ _SERVING = (
     "sqlalchemy",
     "pydantic",
 )
+_NETWORKS = ("torch", "safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +329,7 @@ def _register(entry: Record) -> str:
             data_path=str(entry.model),
             signature=signature,
             input_example=example,
-            pip_requirements=[f"{_distribution(name)}=={library_version(name)}" for name in _SERVING],
+            pip_requirements=_requirements(entry.model),
             registered_model_name=entry.family,
         )
     return str(logged.registered_model_version)
@@ -350,6 +351,12 @@ def _in_short(card: str) -> str:
         return card
     kept = card[: _DESCRIPTION - len(_MORE)]
     return kept[: kept.rfind("\n\n") if "\n\n" in kept else len(kept)] + _MORE
+
+
+def _requirements(model: Path) -> list[str]:
+    """What serving takes; the packages of the extra `deep` where the model is a network, of any of torch's builds."""
+    names = (*_SERVING, *(_NETWORKS if any(model.rglob("*.safetensors")) else ()))
+    return [f"{_distribution(name)}=={library_version(name).partition('+')[0]}" for name in names]
 
 
 def library_version(name: str) -> str:

@@ -1,9 +1,10 @@
-"""Why a label was given: exact contributions of the trees, in words."""
+"""Why a label was given, in words: exact contributions of the trees; of the deep model integrated gradients."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
@@ -15,10 +16,13 @@ from ml.families.ground_truth.binary import WORDING, Asked, Head
 from ml.families.ground_truth.columns import KEY, SIGNALS
 from ml.families.ground_truth.design import COHERENCE, exchange_cases
 from ml.families.ground_truth.exchanges import Exchanges, Places, read_exchanges
-from ml.families.ground_truth.model import BOUNDARY, DISSATISFIED, Model
+from ml.families.ground_truth.model import BOUNDARY, DISSATISFIED, Model, say
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.scoring import unannotated
 from ml.toolkit import boosting
+
+if TYPE_CHECKING:
+    from ml.families.ground_truth.deep.model import DeepModel
 
 Floats = NDArray[np.float64]
 MOST = 2_000
@@ -48,23 +52,33 @@ _WHERE = {
 }
 
 
-def explain(model: Model, matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> pa.Table:
+def explain(model: Model | DeepModel, matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> pa.Table:
     """Contributions to the log odds of a defect (of a beginning where nothing is known of defects), by feature."""
     exchanges = unannotated(read_exchanges(matrix))
     first = exchanges.of_dialogues(np.arange(exchanges.dialogue.max(initial=-1) + 1) < _dialogues(exchanges))
     name = next((name for name in (DISSATISFIED, BOUNDARY) if name in model.heads), None)
     if name is None or not len(first):
         return _likeliest_intents(model, first)
-    head = model.heads[name]
-    read = reading.read(model.reader, first)
-    cases = exchange_cases(read, model.coherence.score(read) if model.coherence else None)
-    made, values = contributions(head, cases, np.arange(len(first)))
-    return _rows(first, head.names, made, values)
+    return _rows(first, *told(model, first, name, np.arange(len(first))))
 
 
 def _dialogues(exchanges: Exchanges) -> int:
     """How many dialogues hold about MOST exchanges."""
     return int(exchanges.dialogue[min(MOST, len(exchanges)) - 1]) + 1 if len(exchanges) else 0
+
+
+def told(
+    model: Model | DeepModel, exchanges: Exchanges, name: str, places: Places
+) -> tuple[tuple[str, ...], Floats, Floats]:
+    """Features, contributions and values (places x features) of a head's answers to the exchanges at these places."""
+    if not isinstance(model, Model):
+        from ml.families.ground_truth.deep import explaining as deep
+
+        return deep.NAMES, *deep.contributions(model, exchanges, name, places)
+    read = reading.read(model.reader, exchanges)
+    cases = exchange_cases(read, model.coherence.score(read) if model.coherence else None)
+    head = model.heads[name]
+    return head.names, *contributions(head, cases, places)
 
 
 def contributions(head: Head, cases: Asked, places: Places) -> tuple[Floats, Floats]:
@@ -87,21 +101,19 @@ def _rows(exchanges: Exchanges, names: tuple[str, ...], made: Floats, values: Fl
         name: exchanges.rows.column(name).take(pa.array(np.repeat(np.arange(count), len(names))))
         for name in KEY
     }
-    told = {"feature": list(names) * count, "words": [words(name) for name in names] * count}
-    return pa.table({**keys, **told, "value": values.ravel(), "contribution": made.ravel()}).cast(SCHEMA)
+    named = {"feature": list(names) * count, "words": [words(name) for name in names] * count}
+    return pa.table({**keys, **named, "value": values.ravel(), "contribution": made.ravel()}).cast(SCHEMA)
 
 
-def _likeliest_intents(model: Model, exchanges: Exchanges) -> pa.Table:
+def _likeliest_intents(model: Model | DeepModel, exchanges: Exchanges) -> pa.Table:
     """Where intents alone are known: how far the wording speaks for the intent given."""
     if not len(exchanges) or model.intents is None:
         return SCHEMA.empty_table()
-    from ml.families.ground_truth.intents import words_of
-
-    read = reading.read(model.reader, exchanges)
-    labels, sure = model.intents.answer(words_of(model.reader, read))
-    told = {
+    said = say(model, exchanges)
+    labels, sure = said.intent, said.intent_confidence
+    made = {
         "feature": [WORDING] * len(exchanges),
         "words": [f"the wording is that of {label}" for label in labels],
     }
     keys = {name: exchanges.rows.column(name) for name in KEY}
-    return pa.table({**keys, **told, "value": sure, "contribution": sure}).cast(SCHEMA)
+    return pa.table({**keys, **made, "value": sure, "contribution": sure}).cast(SCHEMA)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
@@ -26,6 +27,9 @@ from ml.families.ground_truth.votes import LeftOut, one_left_out, shares, votes_
 from ml.toolkit import linear
 from ml.toolkit.calibration import threshold_at
 from ml.toolkit.linear import Linear
+
+if TYPE_CHECKING:
+    from ml.families.ground_truth.deep.model import DeepModel
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -94,9 +98,27 @@ class Said:
     intent_confidence: Floats
 
 
-def fit(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> Model:
-    """Learn the texts and what fits together from all dialogues, the heads from those that people annotated."""
+def fit(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> Model | DeepModel:
+    """Learn the texts and what fits together from all dialogues, the heads from those that people annotated.
+
+    Raises UsageError if the deep model is asked for and its packages are missing.
+    """
     every = read_exchanges(matrix)
+    return _fit_deep(every, params) if params.model == "deep" else _fit_boosted(every, params)
+
+
+def _fit_deep(every: Exchanges, params: GroundTruthParams) -> DeepModel:
+    from ml.families.ground_truth.deep import require_torch
+    from ml.families.ground_truth.deep.model import fit_deep
+
+    require_torch()
+    exchanges = _annotated(every, params)
+    given = {kind: given_of(exchanges, kind, params.consensus) for kind in KINDS}
+    whole = np.ones(every.dialogue.max(initial=-1) + 1, dtype=bool)
+    return fit_deep(_sampled(every, whole, params.max_exchanges, params.seed), exchanges, given, params)
+
+
+def _fit_boosted(every: Exchanges, params: GroundTruthParams) -> Model:
     reader = reading.learn_reader(every, params)
     fits = _coherence(reader, every, params)
     exchanges = _annotated(every, params)
@@ -164,14 +186,22 @@ def _learn(
 ) -> tuple[Head, Floats]:
     """A head, and the confidence above which its yes is right as often as one person's yes, its no as a no."""
     learned = binary.learn_head(cases, known, share, params)
-    said = learned.unseen >= learned.head.threshold
-    right = np.where(said, share, 1 - share)
-    sure = confidence(learned.unseen, said)
     bars = given[KIND_OF[name]].bars(YES_OF[name], params.single_annotator)
+    yes, no = sure_at(bars, learned.unseen, learned.head.threshold, share)
+    return replace(learned.head, sure_yes=yes, sure_no=no), learned.unseen
+
+
+def sure_at(
+    bars: tuple[float, float], unseen: Floats, threshold: float, share: Floats
+) -> tuple[float, float]:
+    """The confidences above which a yes and a no are right as often as the bars say; `share`: how far each is yes."""
+    said = unseen >= threshold
+    right = np.where(said, share, 1 - share)
+    sure = confidence(unseen, said)
     yes, no = (
         threshold_at(bar, sure[side], right[side]) for bar, side in zip(bars, (said, ~said), strict=True)
     )
-    return replace(learned.head, sure_yes=yes, sure_no=no), learned.unseen
+    return yes, no
 
 
 def confidence(probability: Floats, said: Flags) -> Floats:
@@ -213,8 +243,10 @@ def _intents(reader: Reader, read: Read, given: Given, params: GroundTruthParams
     return replace(learned.intents, sure=sure)
 
 
-def say(model: Model, exchanges: Exchanges) -> Said:
+def say(model: Model | DeepModel, exchanges: Exchanges) -> Said:
     """What the model says of every exchange; a goal's success is said of each of its exchanges."""
+    if not isinstance(model, Model):
+        return model.say(exchanges)
     read = reading.read(model.reader, exchanges)
     fitting = model.coherence.score(read) if model.coherence else None
     cases = exchange_cases(read, fitting)
@@ -241,8 +273,12 @@ def _goal_answers(model: Model, read: Read, begins: Flags, fitting: Floats | Non
     return model.heads[FAILURE].answer(goal_cases(read, ends, starts, fitting, margins))[goals]
 
 
-def save(model: Model, folder: Path) -> None:
-    """Write UBJSON, JSON and arrays."""
+def save(model: Model | DeepModel, folder: Path) -> None:
+    """Write UBJSON, JSON and arrays; of the deep model safetensors and JSON."""
+    if not isinstance(model, Model):
+        from ml.families.ground_truth.deep import model as deep
+
+        return deep.save(model, folder)
     folder.mkdir(parents=True, exist_ok=True)
     reading.save(model.reader, folder)
     if model.coherence:
@@ -258,9 +294,15 @@ def save(model: Model, folder: Path) -> None:
     (folder / "model.json").write_text(json.dumps(rest, indent=1, sort_keys=True))
 
 
-def load(folder: Path) -> Model:
-    """Read what `save` wrote."""
+def load(folder: Path) -> Model | DeepModel:
+    """Read what `save` wrote. Raises UsageError if it is the deep model and its packages are missing."""
     rest = json.loads((folder / "model.json").read_text())
+    if rest.get("model") == "deep":
+        from ml.families.ground_truth.deep import model as deep
+        from ml.families.ground_truth.deep import require_torch
+
+        require_torch()
+        return deep.load(folder)
     return Model(
         reading.load(folder),
         coherence.load(folder) if rest["coherence"] else None,

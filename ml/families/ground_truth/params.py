@@ -4,14 +4,39 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ml.families.record import FamilyParams
+
+
+class DeepParams(BaseModel):
+    """What may be set of the deep model (`model: deep`); the boosted one ignores it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int = Field(64, ge=8, multiple_of=4, description="numbers that stand for a turn")
+    layers: int = Field(2, ge=1, le=12, description="of the transformer over the dialogue")
+    words: int = Field(20_000, ge=1, description="different words that are told apart")
+    dropout: float = Field(0.15, ge=0, lt=1)
+    batch: int = Field(192, ge=1, description="exchanges that are learned from at a time, about")
+    learning_rate: float = Field(0.002, gt=0)
+    swapped_epochs: int = Field(4, ge=1, description="rounds of learning which answers were swapped")
+    epochs: int = Field(8, ge=1, description="rounds of learning what people said")
+    least_steps: int = Field(
+        240, ge=1, description="steps of either, where few dialogues make few in a round"
+    )
+    folds: int = Field(
+        2, ge=2, description="parts in which scores of unseen dialogues are made for calibration"
+    )
 
 
 class GroundTruthParams(FamilyParams):
     """What may be set in `params.yaml`; an unknown key is an error that names the nearest known one."""
 
+    model: Literal["boosted", "deep"] = Field(
+        "boosted", description="deep: a transformer over the dialogue, which needs the extra `deep` (torch)"
+    )
+    deep: DeepParams = DeepParams()
     windows: int = Field(3, ge=3, description="windows of the backtest")
     holdout_share: float = Field(0.15, gt=0, le=0.3, description="share of the dialogues in each window")
     max_exchanges: int = Field(

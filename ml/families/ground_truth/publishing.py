@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml.families.ground_truth import reading
 from ml.families.ground_truth.columns import KINDS
-from ml.families.ground_truth.design import exchange_cases
 from ml.families.ground_truth.exchanges import Exchanges, read_exchanges
-from ml.families.ground_truth.explaining import contributions, words
+from ml.families.ground_truth.explaining import told, words
 from ml.families.ground_truth.judge import NAME, SURE
 from ml.families.ground_truth.model import BOUNDARY, DISSATISFIED, FAILURE, Model
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.scoring import predictions
 from ml.families.ground_truth.votes import consensus, votes_of
 from ml.families.record import Tables
+
+if TYPE_CHECKING:
+    from ml.families.ground_truth.deep.model import DeepModel
 
 LABELS = pa.schema(
     [
@@ -42,7 +44,7 @@ PER_DIALOGUE = 3
 
 
 def publications(
-    model: Model, matrix: ibis.Table, tables: Tables, as_of: date, params: GroundTruthParams
+    model: Model | DeepModel, matrix: ibis.Table, tables: Tables, as_of: date, params: GroundTruthParams
 ) -> Mapping[str, pa.Table]:
     """`labels`: what people agree on, and the model's labels where it is as sure as a person is right.
 
@@ -57,7 +59,7 @@ def publications(
     return {"labels": labels.sort_by(ordered), "annotation_queue": _queue(asked, params.queue)}
 
 
-def _knows(model: Model, kind: str) -> bool:
+def _knows(model: Model | DeepModel, kind: str) -> bool:
     return model.intents is not None if kind == "intent" else HEAD_OF[kind] in model.heads
 
 
@@ -84,7 +86,7 @@ def _places(exchanges: Exchanges, made: pa.Table, kind: str) -> NDArray[np.bool_
     return last
 
 
-def _labels(model: Model, exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
+def _labels(model: Model | DeepModel, exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
     agreed = consensus(votes_of(exchanges.rows, kind), kind)
     labels, confidence = _said(made, kind)
     sure = made.column(SURE[kind]).to_numpy(zero_copy_only=False).astype(bool) & _places(
@@ -110,19 +112,21 @@ def _labels(model: Model, exchanges: Exchanges, made: pa.Table, kind: str) -> pa
 
 
 def _reasons_of_labels(
-    model: Model, exchanges: Exchanges, kind: str, kept: NDArray[np.int64], labels: NDArray[np.str_],
+    model: Model | DeepModel, exchanges: Exchanges, kind: str, kept: NDArray[np.int64], labels: NDArray[np.str_],
     by_people: NDArray[np.bool_],
 ) -> list[str]:  # fmt: skip
     """People's own are theirs; of the model's, the trees' reasons for what is out of the ordinary (the first MOST)."""
     out = ["people said so" if human else "" for human in by_people]
     unusual = labels[kept] == ("no" if kind == "goal_success" else "yes")
-    told = np.flatnonzero(~by_people & unusual)[:MOST] if kind != "intent" else np.zeros(0, dtype=np.int64)
-    for place, reason in zip(told.tolist(), reasons(model, exchanges, kind, kept[told]), strict=True):
+    asked = np.flatnonzero(~by_people & unusual)[:MOST] if kind != "intent" else np.zeros(0, dtype=np.int64)
+    for place, reason in zip(asked.tolist(), reasons(model, exchanges, kind, kept[asked]), strict=True):
         out[place] = reason
     return out
 
 
-def reasons(model: Model, exchanges: Exchanges, kind: str, places: NDArray[np.int64]) -> list[str]:
+def reasons(
+    model: Model | DeepModel, exchanges: Exchanges, kind: str, places: NDArray[np.int64]
+) -> list[str]:
     """The strongest contributions to a label of these exchanges, in words."""
     if kind in ("intent", "goal_success") or not len(places):
         return [_PLAIN[kind] for _ in places] if kind in _PLAIN else ["" for _ in places]
@@ -130,11 +134,8 @@ def reasons(model: Model, exchanges: Exchanges, kind: str, places: NDArray[np.in
     wanted[exchanges.dialogue[places]] = True
     some = exchanges.of_dialogues(wanted)
     within = np.cumsum(wanted[exchanges.dialogue]) - 1
-    read = reading.read(model.reader, some)
-    cases = exchange_cases(read, model.coherence.score(read) if model.coherence else None)
-    head = model.heads[HEAD_OF[kind]]
-    made, values = contributions(head, cases, within[places])
-    return [_in_words(head.names, row, seen) for row, seen in zip(made, values, strict=True)]
+    names, made, values = told(model, some, HEAD_OF[kind], within[places])
+    return [_in_words(names, row, seen) for row, seen in zip(made, values, strict=True)]
 
 
 _PLAIN = {"intent": "by the wording", "goal_success": "by how the goal went and ended"}
@@ -144,10 +145,10 @@ def _in_words(names: tuple[str, ...], contribution: NDArray[np.float64], values:
     strongest = [
         place for place in np.argsort(-np.abs(contribution), kind="stable") if not np.isnan(values[place])
     ]
-    told = [
+    said = [
         f"{words(names[place])} ({'for' if contribution[place] > 0 else 'against'})" for place in strongest
     ]
-    return "; ".join(list(dict.fromkeys(told))[:_REASONS])
+    return "; ".join(list(dict.fromkeys(said))[:_REASONS])
 
 
 def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
@@ -160,7 +161,7 @@ def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
     kept = np.flatnonzero(asked)
     rows = exchanges.rows.take(pa.array(kept))
     pairs = zip(labels[kept].tolist(), confidence[kept].tolist(), strict=True)
-    told = [f"the model says {label} and is {sure:.0%} sure" for label, sure in pairs]
+    why = [f"the model says {label} and is {sure:.0%} sure" for label, sure in pairs]
     return pa.table(
         {
             "rank": np.zeros(len(kept), dtype=np.int64),
@@ -168,7 +169,7 @@ def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
             "turn_idx": rows.column("last_idx" if kind == "goal_success" else "turn_idx"),
             "kind": [kind] * len(kept), "label": labels[kept].tolist(), "confidence": confidence[kept],
             "information": entropy(confidence[kept]), "text": rows.column("text"), "answer": rows.column("answer"),
-"reason": told,
+"reason": why,
         }
     ).cast(QUEUE)  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
@@ -23,6 +24,9 @@ from ml.families.ground_truth.model import (
     say,
 )  # fmt: skip
 
+if TYPE_CHECKING:
+    from ml.families.ground_truth.deep.model import DeepModel
+
 NOTHING_SAID = -1.0
 BATCH = 20_000
 SCHEMA = pa.schema(
@@ -38,7 +42,7 @@ SCHEMA = pa.schema(
 """A probability of NOTHING_SAID: the model has no head for it, as nobody annotated such labels."""
 
 
-def score(model: Model, matrix: ibis.Table, as_of: date) -> pa.Table:
+def score(model: Model | DeepModel, matrix: ibis.Table, as_of: date) -> pa.Table:
     """Predictions of every exchange of the dialogues without any annotation, sorted by key."""
     exchanges = unannotated(read_exchanges(matrix))
     return predictions(model, exchanges)
@@ -53,13 +57,13 @@ def unannotated(every: Exchanges) -> Exchanges:
     return every.of_dialogues(~spoken_of)
 
 
-def predictions(model: Model, exchanges: Exchanges) -> pa.Table:
+def predictions(model: Model | DeepModel, exchanges: Exchanges) -> pa.Table:
     """Predictions of all of these exchanges, some dialogues at a time so that memory is bounded."""
     made = [prediction_rows(model, some, say(model, some)) for some in exchanges.batches(BATCH)]
     return pa.concat_tables(made).combine_chunks() if made else SCHEMA.empty_table()
 
 
-def prediction_rows(model: Model, exchanges: Exchanges, said: Said) -> pa.Table:
+def prediction_rows(model: Model | DeepModel, exchanges: Exchanges, said: Said) -> pa.Table:
     """What was said in the columns of SCHEMA."""
     count = len(exchanges)
     defect, satisfied = (
@@ -89,7 +93,7 @@ def _or_nothing(probability: NDArray[np.float64] | None, count: int) -> NDArray[
 
 
 def _reaches(
-    model: Model, head: str, probability: NDArray[np.float64] | None, count: int
+    model: Model | DeepModel, head: str, probability: NDArray[np.float64] | None, count: int
 ) -> NDArray[np.bool_]:
     if head not in model.heads or probability is None:
         return np.zeros(count, dtype=bool)
@@ -97,7 +101,7 @@ def _reaches(
 
 
 def _sure(
-    model: Model, head: str, probability: NDArray[np.float64] | None, said: NDArray[np.bool_]
+    model: Model | DeepModel, head: str, probability: NDArray[np.float64] | None, said: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Where the answer's confidence is above the threshold at which it beats a single annotator."""
     if head not in model.heads or probability is None:
