@@ -11,6 +11,7 @@ Nothing is written into the checkout. `dvc repro` typed in a workspace runs the 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from ml.seams import versioning
 
 _CODE = ("ml/contracts", "ml/stages", "ml/seams", "ml/families", "ml/toolkit", "expectations")
 _FILES = ("dvc.yaml", ".dvcignore", "ml/__init__.py", "ml/errors.py", "ml/config.py")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -35,7 +37,13 @@ def store(at: Settings) -> versioning.Store:
 
 
 def folder_of(run_id: str) -> Path:
-    """Where the workspace of a run is, or will be."""
+    """Where the workspace of a run is, or will be. Raises UsageError for what is no name: it becomes a path."""
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(
+            f"{run_id[:80]!r} is not the name of a run",
+            expected="letters, digits, '.', '_' and '-', a letter or digit first, at most 120 of them",
+            next_step="`bellwether decisions` and `bellwether history FAMILY` name runs",
+        )
     return settings().runs / run_id
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from hashlib import sha256
 from typing import Any
 
+from ml.errors import UsageError
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 SCHEDULED = ("scheduled", "backfill")
 
 
@@ -17,8 +21,22 @@ def run_id(kind: str, as_of: date | None, unknown: str, airflow_run: str) -> str
 
 
 def asked_day(params: Mapping[str, Any]) -> date | None:
-    """The DAG parameter `as_of`."""
-    return date.fromisoformat(params["as_of"]) if params.get("as_of") else None
+    """The DAG parameter `as_of`. Raises UsageError for what is no date: a client need not use the form."""
+    given = params.get("as_of")
+    if not given:
+        return None
+    if not isinstance(given, str) or not _DAY.fullmatch(given):
+        raise _no_day(given)
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise _no_day(given) from None
+
+
+def _no_day(given: object) -> UsageError:
+    return UsageError(
+        "as_of is no day", found=repr(given)[:80], expected="YYYY-MM-DD", next_step="trigger the DAG again"
+    )
 
 
 def scheduled_day(dag_run: Any) -> date | None:

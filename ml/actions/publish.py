@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml import workspace
-from ml.actions.retrain import model_pointer, open_workspace, stage_name
+from ml.actions.retrain import check_model, model_pointer, open_workspace, stage_name
 from ml.config import Settings, settings
 from ml.errors import UsageError
 from ml.families import family as family_of
+from ml.families.loading import load_model
 from ml.publishing.catalogue import SCHEMAS, has_collections
 from ml.publishing.pages import About, write_site
 from ml.seams import versioning
@@ -96,12 +97,13 @@ def named(publication: str, family: str) -> str:
 def _bring_model(ledger: Ledger, folder: Path, champion: Champion) -> None:
     (folder / "data/served.dvc").write_text(model_pointer(ledger, champion, "served"))
     versioning.pull(folder, ["data/served.dvc"])
+    check_model(folder / "data/served", ledger.run(champion.run_id))
 
 
 def _publications(folder: Path, family: str, as_of: date) -> dict[str, pa.Table]:
     params = workspace.params_of(folder.name)
     record = family_of(family)
-    model = record.load(folder / "data/served/final")
+    model = load_model(record, folder / "data/served", "final")
     with open_engine(params.features, folder / "data/scratch-publish") as engine:
         matrix = engine.table("matrix", folder / "data/features" / family)
         tables = {name: engine.table(name, folder / "data/validated" / name) for name in record.tables}

@@ -19,6 +19,7 @@ from ml.actions.card import card_of, facts_of
 from ml.actions.retrain import finish_stages, verdict_of
 from ml.config import Settings, settings
 from ml.families import family as family_of
+from ml.families.loading import load_model
 from ml.seams import versioning
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
@@ -136,7 +137,7 @@ def _served(folder: Path, record: Family, predictions: pa.Table) -> tuple[pa.Tab
     """What the registered model takes and gives, by example."""
     if record.serving is None:
         return _example(folder, record, predictions), predictions.slice(0, 20)
-    model = record.load(folder / "data/model" / record.name / "final")
+    model = load_model(record, folder / "data/model" / record.name, "final")
     request = record.serving.example(model)
     return request, record.serving.answer(model, request)
 
@@ -157,7 +158,7 @@ def _explanations(folder: Path, record: Family, as_of: date) -> Path:
     params = workspace.params_of(folder.name)
     with open_engine(params.features, folder / "data/scratch-explanations") as engine:
         matrix = engine.table("matrix", folder / "data/features" / record.name)
-        model = record.load(folder / "data/model" / record.name / "final")
+        model = load_model(record, folder / "data/model" / record.name, "final")
         given = record.explain(model, matrix, as_of, params_of(record, params))
     target = folder / "data/explanations" / record.name / "explanations.csv"
     target.parent.mkdir(parents=True, exist_ok=True)

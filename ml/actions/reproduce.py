@@ -6,7 +6,6 @@ after them is computed anew in a workspace of its own; nothing is taken from DVC
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
@@ -191,13 +190,7 @@ def _out_digest(lock: Mapping[str, Any], path: str) -> str:
 
 def _check_bytes(folder: Path, path: str, digest: str) -> None:
     """Raise NotReproducible where the files are not those of the digest: a cache can be changed behind DVC's back."""
-    listing = [
-        {"md5": _md5(file), "relpath": str(file.relative_to(folder))}
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    ]
-    text = json.dumps(sorted(listing, key=lambda item: item["relpath"]), sort_keys=True)
-    found = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    found = versioning.digest_of_folder(folder)
     if found != digest:
         raise NotReproducible(
             f"{path} is not what was recorded: a file of the data cache was changed",
@@ -205,14 +198,6 @@ def _check_bytes(folder: Path, path: str, digest: str) -> None:
             expected=digest,
             next_step="delete the changed object from the cache, so that it is fetched from the remote, and try again",
         )
-
-
-def _md5(file: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _compared(at: Settings, folder: Path, run: Run) -> dict[str, str]:
@@ -246,7 +231,9 @@ def _words(at: Settings, folder: Path, path: str, recorded: str) -> str:
 
 def _changed_files(at: Settings, folder: Path, recorded: str) -> list[str]:
     was = {item["relpath"]: item["md5"] for item in _listing(at, recorded)}
-    now = {str(file.relative_to(folder)): _md5(file) for file in folder.rglob("*") if file.is_file()}
+    now = {
+        str(file.relative_to(folder)): versioning.md5(file) for file in folder.rglob("*") if file.is_file()
+    }
     return sorted(name for name in {*was, *now} if was and was.get(name) != now.get(name))
 
 

@@ -172,9 +172,25 @@ def _champion_pointer(ledger: Ledger, family: str) -> str | None:
 
 def model_pointer(ledger: Ledger, champion: Champion, name: str) -> str:
     """Text of a .dvc file that brings a champion's model folder under this name."""
-    lock = versioning.parse_lock(ledger.run(champion.run_id).lock)
-    digest = versioning.digest_of(lock, f"train@{champion.family}", f"data/model/{champion.family}")
-    return versioning.pointer(name, digest)
+    return versioning.pointer(name, _model_digest(ledger.run(champion.run_id)))
+
+
+def _model_digest(run: Run) -> str:
+    lock = versioning.parse_lock(run.lock)
+    return versioning.digest_of(lock, f"train@{run.family}", f"data/model/{run.family}")
+
+
+def check_model(folder: Path, run: Run) -> None:
+    """Raise DataRejected where a model folder is not, byte for byte, the one that the ledger recorded of `run`."""
+    found, recorded = versioning.digest_of_folder(folder), _model_digest(run)
+    if found != recorded:
+        raise DataRejected(
+            f"the model of {run.family} version {run.notes.get('version')} is not the one that was recorded",
+            found=f"digest {found} in {folder}",
+            expected=f"{recorded}, as the ledger has it of run {run.run_id}",
+            next_step="remove this copy and its object in the data cache, so that it is fetched again; if it differs "
+            "there too, go back to another version (`bellwether rollback`) and find out who wrote to the store",
+        )
 
 
 def finish_stages(run_id: str) -> None:

@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.actions.retrain import check_model
 from ml.config import load_params, settings
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema, event_time
 from ml.errors import DataRejected, UsageError, usable
 from ml.families import family as family_of
+from ml.families.loading import load_model
 from ml.seams.conform import known_before
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
@@ -53,11 +55,21 @@ def score(spec: str, tables: Path, as_of: date, out: Path) -> int:
                 record.features(opened, as_of, params_of(record, params)), folder / "matrix", record.key
             )
             matrix = engine.table("matrix", folder / "matrix")
-            model = record.load(Tracking(at.mlflow).download(family, version) / "final")
+            model = load_model(record, _downloaded(family, version), "final")
             predictions = record.score(model, matrix, as_of)
     with usable(out, _OTHER_FILE):
         pq.write_table(predictions, out)
     return int(predictions.num_rows)
+
+
+def _downloaded(family: str, version: str) -> Path:
+    """The model folder of a version; where the ledger knows the version, it is the one that the ledger recorded."""
+    at = settings()
+    folder = Tracking(at.mlflow).download(family, version)
+    run = Ledger(at.ledger).find_version(family, version)
+    if run is not None:
+        check_model(folder, run)
+    return folder
 
 
 def resolve(spec: str) -> tuple[str, str]:

@@ -1,18 +1,19 @@
 """How MLflow serves any family: the loader of the `python_function` flavour (no pickles).
 
-The model folder holds `model.json` ({"family", "as_of", "matrix": {column: type}, ...}) and `final/`. `predict` takes
+The model folder holds `model.json` ({"family", "as_of", "matrix": {column: type}, "files": {path: SHA-256}, ...}) and
+`final/`; a folder with a changed file is not loaded. `predict` takes
 requests where the family serves itself (`Family.serving`); otherwise rows of the family's matrix as a data frame (dates
 as midnights), and the parameter `as_of` (ISO date; default: the day as of which the model was trained).
 """
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.families import family
+from ml.families.loading import check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ class ServedModel:
     """A family's model behind MLflow's `predict`."""
 
     def __init__(self, folder: Path) -> None:
-        self._about = json.loads((folder / "model.json").read_text())
+        self._about = check(folder)
         self._family = family(self._about["family"])
         self._model = self._family.load(folder / "final")
 

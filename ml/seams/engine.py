@@ -44,7 +44,7 @@ class DuckDBEngine:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         query = ibis.to_sql(rows.order_by(list(order)), dialect="duckdb")
-        target = fresh / "part-000.parquet"
+        target = str(fresh / "part-000.parquet").replace("'", "''")
         self._connection.raw_sql(
             f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
         )

@@ -106,6 +106,9 @@ class Tracking:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = (
+            "false"  # whoever wrote to the store runs no code here
+        )
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import hashlib
 import io
+import json
 import logging
 import os
 import signal
@@ -117,6 +119,23 @@ def digest_of(lock: Mapping[str, Any], stage: str, path: str) -> str:
     raise KeyError(f"{path} is not an output of {stage}")
 
 
+def digest_of_folder(folder: Path) -> str:
+    """The digest that DVC gives to the files of a folder, computed from their bytes."""
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    listing = [{"md5": md5(file), "relpath": str(file.relative_to(folder))} for file in files]
+    text = json.dumps(sorted(listing, key=lambda item: item["relpath"]), sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def md5(file: Path) -> str:
+    """The digest of one file."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def pointer(path: str, digest: str) -> str:
     """Text of a .dvc file that names a folder by its digest (as in dvc.lock)."""
     return str(yaml.safe_dump({"outs": [{"md5": digest, "hash": "md5", "path": path}]}))
@@ -183,5 +202,11 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The child's environment: this interpreter first on PATH, the workspace's code instead of ours, no telemetry."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     path = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
-    fixed = {"PATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "DO_NOT_TRACK": "1"}
+    fixed = {
+        "PATH": path,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
     return {**inherited, **fixed, **extra}

@@ -179,6 +179,12 @@ def _parsed(url: str) -> URL:
             expected="a SQLAlchemy URL such as postgresql+psycopg://user@host/db or duckdb:///file.duckdb",
             next_step="correct BELLWETHER_WAREHOUSE_URL, or install that database's driver",
         ) from error
+    if "password" in parsed.query:
+        raise UsageError(
+            "the warehouse's address has its password after the question mark, where messages would show it",
+            expected="user:password@host, whose password is never shown",
+            next_step="move it in BELLWETHER_WAREHOUSE_URL",
+        )
     return parsed
 
 

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ml.config import load_params
 from ml.families import family as family_of
+from ml.families.loading import ABOUT, check
 from ml.seams.engine import open_engine
 from ml.stages import run_stage_main
 from ml.stages.family_params import params_of
@@ -38,6 +39,7 @@ def evaluate(name: str) -> None:
     record = family_of(name)
     own = params_of(record, params)
     target = _emptied(Path("data/evaluation") / name)
+    check(Path("data/model") / name)
     with open_engine(params.features, Path(f"data/scratch-{name}")) as engine:
         matrix = engine.table("matrix", Path("data/features") / name)
         folds = record.folds(matrix, params.as_of, own)
@@ -70,10 +72,9 @@ def _predictions(
 
 
 def _champion(record: Family, fold: Fold) -> Iterator[tuple[str, pa.Table]]:
-    about = CHAMPION_FOLDER / "model.json"
-    if not about.exists():
+    if not (CHAMPION_FOLDER / ABOUT).exists():
         return
-    folder = CHAMPION_FOLDER / "folds" / json.loads(about.read_text())["holdout"]
+    folder = CHAMPION_FOLDER / "folds" / check(CHAMPION_FOLDER)["holdout"]
     try:
         yield CHAMPION, record.score(record.load(folder), fold.test, fold.as_of)
     except (KeyError, ValueError, TypeError) as error:

@@ -19,12 +19,13 @@ log = logging.getLogger(__name__)
 def gate(name: str) -> None:
     """Judge family `name` on the hold-out of data/evaluation/<name>."""
     params = load_params()
+    entry = params.entry(name)
     source = Path("data/evaluation") / name
     evaluation = json.loads((source / "metrics.json").read_text())
     holdout = evaluation["holdout"]
     losses = pq.read_table(source / "losses.parquet")
     found = evaluation["folds"][holdout][CHALLENGER]
-    limits = [Limit(metric, found.get(metric), *at) for metric, at in params.families[name].limits.items()]
+    limits = [Limit(metric, found.get(metric), *at) for metric, at in entry.limits.items()]
     rules = GateRules(**params.gate.model_dump())
     judged = verdict(losses.filter(pc.equal(losses["fold"], holdout)), rules, limits)
     target = Path("data/verdict") / name

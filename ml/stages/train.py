@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.config import load_params
 from ml.families import family as family_of
+from ml.families.loading import ABOUT, digests
 from ml.seams.engine import open_engine
 from ml.stages import run_stage_main
 from ml.stages.family_params import params_of
@@ -42,8 +43,9 @@ def train(name: str) -> None:
         "holdout": folds[-1].name,
         "matrix": {column: str(kind) for column, kind in matrix.schema().items()},
         "folds": {fold.name: fold.as_of.isoformat() for fold in folds},
+        "files": digests(target),
     }
-    (target / "model.json").write_text(json.dumps(about, indent=1))
+    (target / ABOUT).write_text(json.dumps(about, indent=1))
 
 
 def _fit(record: Family, matrix: Any, as_of: date, own: Any, folder: Path) -> None:

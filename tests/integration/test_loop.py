@@ -27,6 +27,8 @@ from ml.actions.retrain import STAGES, open_retrain, promote, stage_name
 from ml.actions.score import score
 from ml.config import settings
 from ml.errors import DataRejected, UsageError
+from ml.families.loading import digests
+from ml.families.pyfunc import _load_pyfunc
 from ml.seams.ledger import PROMOTE, REJECT, Ledger
 from ml.seams.tracking import Tracking
 from ml.seams.warehouse import connect
@@ -174,6 +176,64 @@ def test_the_registered_model_is_served_by_mlflow_alone(shop: Shop) -> None:
     )
     predicted = model.predict(frame)
     assert {"product_id", "day", "mean", "q10", "q50", "q90"} <= set(predicted.columns)
+
+
+def test_nothing_that_was_made_is_a_pickle(shop: Shop) -> None:
+    kept = [
+        path
+        for folder in ("artifacts", "remote", "cache", "runs")
+        for path in (shop.home / folder).rglob("*")
+        if path.is_file() and "tmp" not in path.relative_to(shop.home).parts
+    ]
+    assert len(kept) > 100
+    suspicious = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".skops", ".pt", ".pth")
+    assert [path for path in kept if path.suffix in suspicious or is_pickle(path)] == []
+    described = [path.read_text() for path in (shop.home / "artifacts").rglob("MLmodel")]
+    assert described and all("loader_module: ml.families.pyfunc" in text for text in described)
+    assert not any("python_model" in text or "cloudpickle" in text for text in described)
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether it begins and ends as what `pickle` has written since Python 3.0 does."""
+    raw = path.read_bytes()
+    return len(raw) > 2 and raw[0] == 0x80 and 2 <= raw[1] <= 5 and raw[-1:] == b"."
+
+
+def test_a_model_with_a_changed_byte_is_not_loaded(shop: Shop, tmp_path: Path) -> None:
+    tables, _ = tables_of("world", size="small")
+    write_folder(tmp_path / "tables", tables)
+    model = Tracking(settings().mlflow).download("seasonality", shop.first.version)
+    assert model.is_relative_to(
+        shop.home / "artifacts"
+    )  # no copy: what is changed here is changed in the store
+    about = model / "model.json"
+    booster = sorted(model.glob("final/**/*.ubj"))[0]
+    before, listed = booster.read_bytes(), about.read_text()
+    changed = bytearray(before)
+    changed[len(changed) // 2] ^= 1
+
+    def refused() -> str:
+        with pytest.raises(DataRejected) as caught:
+            score(
+                f"seasonality:{shop.first.version}", tmp_path / "tables", DEFAULT_END, tmp_path / "f.parquet"
+            )
+        return str(caught.value)
+
+    try:
+        booster.write_bytes(changed)
+        assert "not the one that was recorded" in refused()
+        with pytest.raises(DataRejected, match=booster.name):
+            _load_pyfunc(str(model))
+        about.write_text(json.dumps({**json.loads(listed), "files": digests(model)}))
+        assert "not the one that was recorded" in refused()  # also where its own list was changed along
+    finally:
+        booster.write_bytes(before)
+        about.write_text(listed)
+    assert not (tmp_path / "f.parquet").exists()
+    assert (
+        score(f"seasonality:{shop.first.version}", tmp_path / "tables", DEFAULT_END, tmp_path / "f.parquet")
+        > 0
+    )
 
 
 def test_publications_are_in_the_warehouse_and_on_pages(shop: Shop) -> None:

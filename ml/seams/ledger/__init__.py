@@ -303,15 +303,20 @@ class Ledger:
 
     def run_of_version(self, family: str, version: str) -> Run:
         """The retrain that made a registered version. Raises UsageError if the ledger knows of none."""
-        for run in reversed(self.runs_of(family)):
-            if run.notes.get("version") == version:
-                return run
+        found = self.find_version(family, version)
+        if found is not None:
+            return found
         raise UsageError(
             f"the ledger knows no version {version} of {family}",
             found=", ".join(run.notes["version"] for run in self.runs_of(family) if "version" in run.notes)
             or "none",
             next_step=f"`bellwether history {family}` lists them",
         )
+
+    def find_version(self, family: str, version: str) -> Run | None:
+        """The retrain that made a registered version, or None."""
+        made = (run for run in reversed(self.runs_of(family)) if run.notes.get("version") == version)
+        return next(made, None)
 
     def record_publication(self, publication: Publication) -> None:
         """Write what was published."""
