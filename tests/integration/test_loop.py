@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -267,6 +268,7 @@ def test_score_reads_files_alone_and_does_not_look_ahead(shop: Shop, tmp_path: P
 def test_score_says_what_dates_the_tables_have(
     shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     tables, _ = tables_of("world", size="small")
     write_folder(tmp_path / "tables", tables)
     times = pq.read_table(tmp_path / "tables/order_lines.parquet")["ordered_at"].to_pylist()
