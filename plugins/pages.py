@@ -115,7 +115,7 @@ def _sites(folder: Path) -> Iterator[str]:
     for page in sorted(folder.glob("collections/*/index.html")):
         family = page.parent.name
         if _NAME.fullmatch(family) and page.parent.is_symlink():
-            yield _anchor(f"reports/collections/{family}/index.html", f"Collections of {family}")
+            yield _anchor(f"reports/collections/{family}/index.html", f"Pages of {family}")
 
 
 def _runs(folder: Path) -> Iterator[str]:

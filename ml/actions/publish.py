@@ -15,8 +15,8 @@ from ml.config import Settings, settings
 from ml.errors import UsageError
 from ml.families import family as family_of
 from ml.families.loading import load_model
-from ml.publishing.catalogue import SCHEMAS, has_collections
-from ml.publishing.pages import About, write_site
+from ml.publishing.catalogue import SCHEMAS
+from ml.publishing.pages import About, has_pages, write_site
 from ml.seams import versioning
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Champion, Ledger
@@ -62,7 +62,8 @@ def publish(family: str, run_id: str) -> Published:
     run = open_workspace(family, run_id, kind="publish")
     folder = workspace.run_stage(run_id, stage_name("features", family))
     _bring_model(ledger, folder, champion)
-    publications = _publications(folder, family, run.as_of)
+    made = _publications(folder, family, run.as_of)
+    publications = {name: stamped(table, champion.version) for name, table in made.items()}
     called = {named(name, family): table for name, table in publications.items()}
     with connect(at.warehouse) as warehouse:
         warehouse.swap(called)
@@ -87,6 +88,14 @@ def publish_again(family: str) -> Published | None:
     if not_ready(family):
         return None
     return publish(family, f"publish-{family}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+
+
+def stamped(table: pa.Table, version: str) -> pa.Table:
+    """With the version of the model that made it, where the publication has a column for it."""
+    if "model_version" not in table.column_names:
+        return table
+    place = table.column_names.index("model_version")
+    return table.set_column(place, "model_version", pa.array([version] * len(table), pa.string()))
 
 
 def named(publication: str, family: str) -> str:
@@ -116,7 +125,7 @@ def _publications(folder: Path, family: str, as_of: date) -> dict[str, pa.Table]
 
 
 def _site(at: Settings, publications: dict[str, pa.Table], run: Run, champion: Champion) -> Path | None:
-    if not has_collections(publications):
+    if not has_pages(publications):
         return None
     about = About(
         family=champion.family,

@@ -153,11 +153,15 @@ def _rows(publications: Mapping[str, pa.Table], name: str) -> list[dict[str, Any
             expected=" and ".join(SCHEMAS),
             next_step="ask `has_collections` first, or let the family publish both tables",
         )
-    return _conform(publications[name], name).to_pylist()  # type: ignore[no-any-return]
+    rows = conform(publications[name], name, SCHEMAS[name], _OPTIONAL.get(name, ()))
+    return rows.to_pylist()  # type: ignore[no-any-return]
 
 
-def _conform(table: pa.Table, name: str) -> pa.Table:
-    schema = SCHEMAS[name]
+def conform(table: pa.Table, name: str, schema: pa.Schema, optional: Iterable[pa.Field] = ()) -> pa.Table:
+    """A publication with the columns of its schema; those of `optional` are null where it lacks them.
+
+    Raises DataRejected for a column that is missing, of another type, or null where it must not be.
+    """
     missing = [field.name for field in schema if field.name not in table.column_names]
     if missing:
         raise DataRejected(
@@ -167,7 +171,7 @@ def _conform(table: pa.Table, name: str) -> pa.Table:
             next_step="add them to what the family publishes",
         )
     given = {field.name: _column(table, field, name) for field in schema}
-    for field in _OPTIONAL.get(name, ()):
+    for field in optional:
         there = field.name in table.column_names
         given[field.name] = _column(table, field, name) if there else pa.nulls(len(table), field.type)
     return pa.table(given)
@@ -222,8 +226,8 @@ def _items_by_collection(rows: Iterable[dict[str, Any]]) -> dict[str, list[Item]
 def _collection(row: Mapping[str, Any], items: list[Item]) -> Collection:
     return Collection(
         collection_id=row["collection_id"],
-        title=_text(row["title"]) or _text(row["collection_id"]) or "Untitled collection",
-        description=_text(row["description"]),
+        title=text(row["title"]) or text(row["collection_id"]) or "Untitled collection",
+        description=text(row["description"]),
         start=row["occasion_start"],
         end=row["occasion_end"],
         items=tuple(sorted(items, key=lambda item: (item.rank, item.product_id))),
@@ -233,10 +237,10 @@ def _collection(row: Mapping[str, Any], items: list[Item]) -> Collection:
 def _item(row: Mapping[str, Any]) -> Item:
     return Item(
         rank=row["rank"],
-        product_id=_text(row["product_id"]),
-        title=_text(row["title"]) or _text(row["product_id"]) or "Untitled product",
-        category=_text(row["category"]) or None,
-        reason=_text(row["reason"]),
+        product_id=text(row["product_id"]),
+        title=text(row["title"]) or text(row["product_id"]) or "Untitled product",
+        category=text(row["category"]) or None,
+        reason=text(row["reason"]),
         lift=_finite(row["lift"]),
         lift_low=_finite(row["lift_low"]),
         lift_high=_finite(row["lift_high"]),
@@ -260,8 +264,8 @@ def _image(uri: str | None) -> str | None:
 
 def _facts(rows: Iterable[Mapping[str, Any] | None]) -> Iterator[Fact]:
     for row in rows:
-        if row and _text(row["words"]) and _finite(row["number"]) is not None:
-            yield Fact(_text(row["words"]), row["number"])
+        if row and text(row["words"]) and _finite(row["number"]) is not None:
+            yield Fact(text(row["words"]), row["number"])
 
 
 def _course(row: Mapping[str, Any]) -> Course:
@@ -274,7 +278,7 @@ def _course(row: Mapping[str, Any]) -> Course:
             next_step="correct what the family publishes",
         )
     past = row["history_start"], _weeks(row["history"])
-    return Course(*past, row["forecast_start"], mean, low, high, of=_text(row["history_of"]) or "units")
+    return Course(*past, row["forecast_start"], mean, low, high, of=text(row["history_of"]) or "units")
 
 
 def _weeks(values: Iterable[float | None] | None) -> Weeks:
@@ -285,5 +289,6 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _text(value: str | None) -> str:
+def text(value: str | None) -> str:
+    """A text as a page can show it: without what surrounds it, what cannot be shown replaced."""
     return _UNSHOWABLE.sub("\ufffd", value or "").strip()

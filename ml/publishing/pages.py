@@ -1,4 +1,4 @@
-"""Collections as a static site: one index, one landing page each; everything inline, no script, no request.
+"""Publications as a static site: an index, one page for each collection or dialogue; everything inline, no script.
 
 The same publications give the same bytes: no clock, no random number, no locale.
 """
@@ -17,7 +17,8 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ml.publishing import words
-from ml.publishing.catalogue import Collection, Item, read_collections
+from ml.publishing.catalogue import Collection, Item, has_collections, read_collections
+from ml.publishing.dialogues import has_dialogues, read_dialogues, tallies
 from ml.publishing.liftbar import LiftBar, LiftScale, lift_scale
 from ml.publishing.sparkline import HEIGHT, WIDTH, Sparkline, expected, sparkline
 from ml.publishing.swap import swap_in
@@ -59,17 +60,36 @@ class _Page:
 def write_site(publications: Mapping[str, pa.Table], about: About, folder: Path) -> Path:
     """Render the site and swap it in at `folder`, a symbolic link; returns `folder/index.html`.
 
-    Raises UsageError where the publications hold no collections or where `folder` is not such a link,
+    Raises UsageError where the publications hold nothing that pages can show or where `folder` is not such a link,
     DataRejected where a table breaks its schema; what was published before stays then.
     """
     return swap_in(render_site(publications, about), about.version, folder) / INDEX
 
 
 def render_site(publications: Mapping[str, pa.Table], about: About) -> dict[str, bytes]:
-    """The site's files by name. Needs `collections` and `collection_items` (see ml.publishing.catalogue)."""
+    """The site's files by name. Needs the tables of ml.publishing.catalogue, or those of ml.publishing.dialogues."""
+    if has_dialogues(publications):
+        return _dialogue_site(publications, about)
     pages = [_page(collection) for collection in read_collections(publications)]
     files = {INDEX: _render("index.html.j2", about, pages=pages)}
     files.update((page.address, html) for page, html in _landing_pages(pages, about))
+    return files
+
+
+def has_pages(publications: Mapping[str, pa.Table]) -> bool:
+    """Whether there is something that pages can show."""
+    return has_collections(publications) or has_dialogues(publications)
+
+
+def _dialogue_site(publications: Mapping[str, pa.Table], about: About) -> dict[str, bytes]:
+    """An index of the dialogues, by section, and a page for each."""
+    sections = read_dialogues(publications)
+    every = {words.slug(one.dialogue_id): one for section in sections for one in section.dialogues}
+    named = {one.dialogue_id: f"{name}.html" for name, one in every.items()}
+    counts = tallies(publications)
+    files = {INDEX: _render("dialogues.html.j2", about, sections=sections, named=named, tallies=counts)}
+    for name, one in every.items():
+        files[f"{name}.html"] = _render("dialogue.html.j2", about, dialogue=one)
     return files
 
 

@@ -89,6 +89,12 @@ def _ratio(value: float, towards: Callable[[float], float]) -> str:
     return f"{rounded:,.{decimals}f}"
 
 
+def percent(share: float) -> str:
+    """A confidence, rounded down so that it never claims more than is known: `93 %`, `under 1 %`."""
+    whole = math.floor(round(share * 100, 6))
+    return f"{whole} %" if whole >= 1 else "under 1 %"
+
+
 def letter(title: str) -> str:
     """The first letter or digit of a title in any script, for a product's tile; a dot where there is none."""
     for character in title:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -151,6 +152,13 @@ def test_the_truth_loses_nothing(of: Case) -> None:
     made = of.record.metrics(of.predictions, of.truth)
     assert of.record.headline in made
     assert all(isinstance(value, float) for value in made.values())
+
+
+def test_metrics_have_names_that_mlflow_takes(of: Case) -> None:
+    """A name that it refuses lets no run of the family be recorded."""
+    names = of.record.metrics(of.predictions, of.truth).keys()
+    assert [name for name in names if not re.fullmatch(r"[\w.\- :/]+", name)] == []
+    assert of.record.headline in names
 
 
 def test_predictions_are_explained_in_words(of: Case) -> None:

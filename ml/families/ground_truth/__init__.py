@@ -40,7 +40,7 @@ FAMILY = Family(
         for name in (
             "accuracy", "f1", "f1_of_failure", "macro_f1", "pr_auc", "pr_auc_of_failure", "kappa", "grade_accuracy",
             "grade_kappa", "in_scope_accuracy", "out_of_scope_recall", "labelled", "labelled_precision",
-            "human_precision", "coverage_at_human", "coverage_at_human+5", "coverage_at_human+10",
+            "human_precision", "coverage_at_human", "coverage_at_human_plus_5", "coverage_at_human_plus_10",
         )
     } | {"goals_exact": "higher"},
     limitations=(

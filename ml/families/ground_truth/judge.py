@@ -247,7 +247,7 @@ def _trust(
         bar = float(np.mean(human == agreed))
         made["human_precision"] = bar
         for margin in MARGINS:
-            name = f"coverage_at_human{f'+{round(100 * margin)}' if margin else ''}"
+            name = f"coverage_at_human{f'_plus_{round(100 * margin)}' if margin else ''}"
             made[name] = coverage_at(min(bar + margin, 1.0), sure, correct)
     return made
 

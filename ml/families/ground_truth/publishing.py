@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import KINDS
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 LABELS = pa.schema(
     [
         ("dialogue_id", pa.string()), ("turn_idx", pa.int64()), ("kind", pa.string()), ("label", pa.string()),
-        ("confidence", pa.float64()), ("source", pa.string()), ("reason", pa.string()),
+        ("confidence", pa.float64()), ("source", pa.string()), ("reason", pa.string()), ("model_version", pa.string()),
     ]
 )  # fmt: skip
+"""`model_version` is filled in where labels are published: a model does not know what it will be called."""
 QUEUE = pa.schema(
     [
         ("rank", pa.int64()), ("dialogue_id", pa.string()), ("turn_idx", pa.int64()), ("kind", pa.string()),
@@ -37,6 +39,14 @@ QUEUE = pa.schema(
         ("answer", pa.string()), ("reason", pa.string()),
     ]
 )  # fmt: skip
+SHOWN = pa.schema(
+    [
+        ("section", pa.string()), ("place", pa.int64()), ("dialogue_id", pa.string()), ("turn_idx", pa.int64()),
+        ("said_at", pa.timestamp("us")), ("speaker", pa.string()), ("text", pa.string()),
+    ]
+)  # fmt: skip
+PER_SECTION = 12
+ASKED, LET_DOWN, SERVED = "What people are asked first", "Where customers were let down", "Where it went well"
 HEAD_OF = {"goal_boundary": BOUNDARY, "goal_success": FAILURE, "satisfaction": DISSATISFIED}
 _REASONS = 3
 MOST = 2_000
@@ -49,14 +59,46 @@ def publications(
     """`labels`: what people agree on, and the model's labels where it is as sure as a person is right.
 
     `annotation_queue`: the labels that it is not sure of, the most informative first.
+    `dialogues_shown`: the turns of some dialogues that a page shows with both.
     """
     exchanges = read_exchanges(matrix)
     made = predictions(model, exchanges)
     found = [_labels(model, exchanges, made, kind) for kind in KINDS if _knows(model, kind)]
-    asked = [_asked(exchanges, made, kind) for kind in KINDS if _knows(model, kind)]
     labels = pa.concat_tables(found) if found else LABELS.empty_table()
-    ordered = [(name, "ascending") for name in ("dialogue_id", "turn_idx", "kind")]
-    return {"labels": labels.sort_by(ordered), "annotation_queue": _queue(asked, params.queue)}
+    labels = labels.sort_by([(name, "ascending") for name in ("dialogue_id", "turn_idx", "kind")])
+    queue = annotation_queue(model, exchanges, made, params.queue)
+    return {
+        "labels": labels,
+        "annotation_queue": queue,
+        "dialogues_shown": _shown(labels, queue, tables, as_of),
+    }
+
+
+def annotation_queue(model: Model | DeepModel, exchanges: Exchanges, made: pa.Table, most: int) -> pa.Table:
+    """At most `most` labels that nobody gave and that the model, which said `made`, is not sure of."""
+    return _queue([_asked(exchanges, made, kind) for kind in KINDS if _knows(model, kind)], most)
+
+
+def _shown(labels: pa.Table, queue: pa.Table, tables: Tables, as_of: date) -> pa.Table:
+    """The turns of the dialogues with the first questions, the surest bad labels and the surest good ones."""
+    surest = labels.filter(pc.field("source") == "model").sort_by(
+        [("confidence", "descending"), ("dialogue_id", "ascending"), ("turn_idx", "ascending")]
+    )
+    bad = (pc.field("kind") == "defect") & (pc.field("label") == "yes")
+    bad |= (pc.field("kind") == "success") & (pc.field("label") == "no")
+    good = (pc.field("kind") == "success") & (pc.field("label") == "yes")
+    by_section = {ASKED: queue, LET_DOWN: surest.filter(bad), SERVED: surest.filter(good)}
+    seen: dict[str, str] = {}
+    for section, rows in by_section.items():
+        fresh = [one for one in rows.column("dialogue_id").unique().to_pylist() if one not in seen]
+        seen |= dict.fromkeys(fresh[:PER_SECTION], section)
+    turns = tables["turns"]
+    said = turns.filter(turns.dialogue_id.isin(list(seen)) & (turns.said_at < ibis.timestamp(str(as_of))))
+    found = said.select("dialogue_id", "turn_idx", "said_at", "speaker", "text").to_pyarrow()
+    names, place = found.column("dialogue_id").to_pylist(), {name: number for number, name in enumerate(seen)}
+    found = found.append_column("section", pa.array([seen[name] for name in names], pa.string()))
+    found = found.append_column("place", pa.array([place[name] for name in names], pa.int64()))
+    return found.select(SHOWN.names).cast(SHOWN).sort_by([("place", "ascending"), ("turn_idx", "ascending")])
 
 
 def _knows(model: Model | DeepModel, kind: str) -> bool:
@@ -107,6 +149,7 @@ def _labels(model: Model | DeepModel, exchanges: Exchanges, made: pa.Table, kind
             "confidence": np.where(by_people, agreed.agreement[kept], confidence[kept]),
             "source": np.where(by_people, "people", "model").tolist(),
             "reason": _reasons_of_labels(model, exchanges, kind, kept, labels, by_people),
+            "model_version": pa.nulls(len(kept), pa.string()),
         }
     ).cast(LABELS)
 
@@ -116,8 +159,10 @@ def _reasons_of_labels(
     by_people: NDArray[np.bool_],
 ) -> list[str]:  # fmt: skip
     """People's own are theirs; of the model's, the trees' reasons for what is out of the ordinary (the first MOST)."""
-    out = ["people said so" if human else "" for human in by_people]
-    unusual = labels[kept] == ("no" if kind == "goal_success" else "yes")
+    first = (exchanges.step(-1) < 0)[kept] & (kind == "goal_boundary")
+    out = ["people said so" if human else _FIRST if begins else ""
+           for human, begins in zip(by_people, first, strict=True)]  # fmt: skip
+    unusual = (labels[kept] == ("no" if kind == "goal_success" else "yes")) & ~first
     asked = np.flatnonzero(~by_people & unusual)[:MOST] if kind != "intent" else np.zeros(0, dtype=np.int64)
     for place, reason in zip(asked.tolist(), reasons(model, exchanges, kind, kept[asked]), strict=True):
         out[place] = reason
@@ -138,6 +183,7 @@ def reasons(
     return [_in_words(names, row, seen) for row, seen in zip(made, values, strict=True)]
 
 
+_FIRST = "a dialogue's first turn begins a goal"
 _PLAIN = {"intent": "by the wording", "goal_success": "by how the goal went and ended"}
 
 
