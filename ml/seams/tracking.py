@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import os
+import re
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -32,6 +34,7 @@ CHAMPION = "champion"
 RUN_TAG = "bellwether.run_id"
 _DESCRIPTION = 5000  # characters of a version's description that the registry on PostgreSQL takes
 _MORE = "\n\nThe whole card is the artifact `model_card.md` of the run."
+_NOT_IN_NAMES = re.compile(r"[^\w\-. :/]", re.ASCII)
 _SERVING = (
     "xgboost",
     "ibis-framework",
@@ -167,6 +170,20 @@ class Tracking:
             folder = Path(download_artifacts(f"models:/{family}/{version}"))
         return folder / "data" / "model" if (folder / "data" / "model").is_dir() else _data_folder(folder)
 
+    def artifact(self, mlflow_run_id: str, path: str) -> bytes:
+        """One file that was logged with a run. Raises UsageError where there is none."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        with self._reachable(), tempfile.TemporaryDirectory(prefix="bellwether-artifact-") as scratch:
+            try:
+                found = download_artifacts(run_id=mlflow_run_id, artifact_path=path, dst_path=scratch)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                raise UsageError(f"run {mlflow_run_id} has no file {path} in MLflow at {self.url}") from error
+            return Path(found).read_bytes()
+
     def _recorded(self, client: MlflowClient, entry: Record) -> Recorded | None:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
@@ -185,7 +202,7 @@ class Tracking:
         _experiment(client, self.url)
         with mlflow.start_run(run_name=entry.name, tags={**entry.tags, RUN_TAG: entry.run_id}) as run:
             mlflow.log_params(dict(entry.params))
-            mlflow.log_metrics(dict(entry.metrics))
+            mlflow.log_metrics(_allowed(entry.metrics))
             self._log_windows(entry)
             self._log_trials(entry)
             _log_data(entry.data)
@@ -216,7 +233,7 @@ class Tracking:
 
         for name, metrics in entry.windows.items():
             with mlflow.start_run(run_name=name, nested=True, tags={"bellwether.window": name}):
-                mlflow.log_metrics(dict(metrics))
+                mlflow.log_metrics(_allowed(metrics))
 
     def _log_trials(self, entry: Record) -> None:
         import mlflow
@@ -224,7 +241,7 @@ class Tracking:
         for name, trial in entry.trials.items():
             with mlflow.start_run(run_name=name, nested=True, tags={"bellwether.trial": name}):
                 mlflow.log_params(dict(trial.params))
-                mlflow.log_metrics(dict(trial.metrics))
+                mlflow.log_metrics(_allowed(trial.metrics))
 
     def _run_link(self, run: Any) -> str:
         return f"{self.url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
@@ -252,6 +269,11 @@ class Tracking:
             expected=f"a server at {self.url}",
             next_step=to_reach(self.url, "start it (`make up`), or set BELLWETHER_MLFLOW_URL"),
         )
+
+
+def _allowed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics under names that MLflow takes: what it does not, such as a plus sign, becomes an underscore."""
+    return {_NOT_IN_NAMES.sub("_", name): value for name, value in metrics.items()}
 
 
 def _experiment(client: MlflowClient, url: str) -> None:

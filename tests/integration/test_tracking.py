@@ -53,7 +53,8 @@ def entry(folder: Path, card: str) -> Record:
     rows = pa.table({"x": [1.0, 2.0]})
     return Record(
         family="shoes", run_id="retrain-1", name="one", tags={"as_of": "2025-01-01"}, params={"a": "1"},
-        metrics={"m": 1.0}, windows={"w": {"m": 2.0}}, data=(), model=folder / "model", example=rows,
+        metrics={"m": 1.0, "at_human+10": 0.5}, windows={"w": {"m+": 2.0}}, data=(),
+        model=folder / "model", example=rows,
         predictions=rows, card=card,
     )  # fmt: skip
 
@@ -70,6 +71,19 @@ def test_a_long_card_is_cut_in_the_registry_and_whole_beside_the_run(tmp_path: P
     assert len(said) <= 5000 and said.startswith("paragraph 0 ") and said.endswith("of the run.")
     path = mlflow.artifacts.download_artifacts(run_id=recorded.mlflow_run_id, artifact_path="model_card.md")
     assert Path(path).read_text() == card
+
+
+def test_metrics_whose_names_mlflow_refuses_are_logged_and_files_are_read_back(tmp_path: Path) -> None:
+    import mlflow
+
+    tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db")
+    recorded = tracking.record(entry(tmp_path, "# card"))
+    run = mlflow.MlflowClient(tracking.url).get_run(recorded.mlflow_run_id)
+    assert run.data.metrics == {"m": 1.0, "at_human_10": 0.5}
+    assert tracking.artifact(recorded.mlflow_run_id, "model_card.md") == b"# card"
+    for run_id, path in ((recorded.mlflow_run_id, "plots/none.png"), ("0" * 32, "model_card.md")):
+        with pytest.raises(UsageError, match=path):
+            tracking.artifact(run_id, path)
 
 
 def test_a_try_that_failed_late_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
