@@ -21,9 +21,13 @@ class AskPerson(ApprovalOperator):  # type: ignore[misc]
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Ask."""
+        from ml.actions.govern import asked
+
+        ti = context["ti"]
         with errors_decide(self.log):
             skip_if_lost(self.run_id)
             self.body = in_words(self.run_id)
+            asked(self.run_id, dag_id=ti.dag_id, dag_run=ti.run_id, task_id=ti.task_id)
         return super().execute(context)
 
     def execute_complete(self, context: Mapping[str, Any], event: dict[str, Any]) -> Any:

@@ -57,6 +57,12 @@ def _waiting(run: Run) -> Waiting:
     )
 
 
+def asked(run_id: str, *, dag_id: str, dag_run: str, task_id: str) -> None:
+    """Write down which task of Airflow waits for the answer, so that a page can lead to it."""
+    where = {"dag_id": dag_id, "dag_run": dag_run, "task_id": task_id}
+    Ledger(settings().ledger).update_run(run_id, notes={"asked": where})
+
+
 def history(family: str) -> list[Decision]:
     """All decisions about a family, newest first."""
     return list(reversed(Ledger(settings().ledger).decisions(known(family))))

@@ -16,6 +16,7 @@ from pyarrow.csv import write_csv
 
 from ml import workspace
 from ml.actions.card import card_of, facts_of
+from ml.actions.judged import NOTE, judged
 from ml.actions.retrain import finish_stages, verdict_of
 from ml.config import Settings, settings
 from ml.families import family as family_of
@@ -41,14 +42,24 @@ def record(run_id: str) -> Recorded:
     ledger = Ledger(at.ledger)
     finish_stages(run_id)
     run = ledger.run(run_id)
-    recorded = Tracking(at.mlflow).record(_entry(at, run))
+    entry = _entry(at, run)
+    recorded = Tracking(at.mlflow).record(entry)
     ledger.update_run(
         run_id,
         status="recorded",
-        notes={"version": recorded.version, "mlflow_run_id": recorded.mlflow_run_id},
+        notes={
+            "version": recorded.version,
+            "mlflow_run_id": recorded.mlflow_run_id,
+            NOTE: _judged(entry),
+        },
     )
     log.info("recorded %s version %s: %s", run.family, recorded.version, recorded.url)
     return recorded
+
+
+def _judged(entry: Record) -> dict[str, Any]:
+    folder, record = workspace.existing(entry.run_id), family_of(entry.family)
+    return judged(folder, record, verdict_of(entry.run_id), entry.figures, entry.files["explanations"])
 
 
 def _entry(at: Settings, run: Run) -> Record:

@@ -56,16 +56,18 @@ def reproduce(spec: str, *, step: Step = lambda _text: None) -> Reproduction:
     try:
         found = _rebuilt(at, run, step)
     except NotReproducible:
-        _stamp(at, family, version, identical=False)
+        _stamp(at, run, identical=False)
         raise
-    _stamp(at, family, version, identical=True)
+    _stamp(at, run, identical=True)
     return Reproduction(family, version, run.run_id, found)
 
 
-def _stamp(at: Settings, family: str, version: str, *, identical: bool) -> None:
+def _stamp(at: Settings, run: Run, *, identical: bool) -> None:
+    """Into the ledger, which the desk reads, and onto the registry's version, which others do."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
+    Ledger(at.ledger).update_run(run.run_id, notes={"reproduced_at": when, "identical": identical})
     tags = {"reproduced_at": when, "identical": str(identical).lower()}
-    Tracking(at.mlflow).tag_version(family, version, tags)
+    Tracking(at.mlflow).tag_version(str(run.family), run.notes["version"], tags)
 
 
 def _rebuilt(at: Settings, run: Run, step: Step) -> dict[str, str]:

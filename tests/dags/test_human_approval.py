@@ -14,10 +14,11 @@ from plugins.approval import AskPerson
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the actions are told; the gate was won."""
-    told: dict[str, Any] = {"won": True, "refused": []}
+    told: dict[str, Any] = {"won": True, "refused": [], "asked": []}
     verdict = {"approved": True, "reasons": ["loss 0.3 against 0.4 of the champion"]}
     monkeypatch.setattr("ml.actions.retrain.approve", lambda run: told["won"])
     monkeypatch.setattr("ml.actions.retrain.verdict_of", lambda run: verdict)
+    monkeypatch.setattr("ml.actions.govern.asked", lambda run, **where: told["asked"].append((run, where)))
     monkeypatch.setattr("ml.actions.retrain.refuse", lambda run, **why: told["refused"].append((run, why)))
     monkeypatch.setattr(
         "airflow.providers.standard.operators.hitl.ApprovalOperator.execute",
@@ -27,12 +28,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return told
 
 
+TI = SimpleNamespace(dag_id="retrain_seasonality", run_id="manual__2024-03-01", task_id="approve")
+
+
 def _task() -> AskPerson:
     return AskPerson(task_id="approve", family="seasonality", run_id="run-1")
 
 
 def _execute(task: AskPerson) -> None:
-    type(task).execute.__wrapped__(task, {})  # without Airflow's guard against calling it by hand
+    type(task).execute.__wrapped__(task, {"ti": TI})  # without Airflow's guard against calling it by hand
 
 
 def _answer(task: AskPerson, choice: str) -> Any:
@@ -51,11 +55,18 @@ def test_the_verdict_is_before_the_person(asked: dict[str, Any]) -> None:
     assert "- loss 0.3 against 0.4 of the champion" in asked["body"]
 
 
+def test_where_the_answer_is_awaited_is_written_down(asked: dict[str, Any]) -> None:
+    _execute(_task())
+    where = {"dag_id": TI.dag_id, "dag_run": TI.run_id, "task_id": TI.task_id}
+    assert asked["asked"] == [("run-1", where)]
+
+
 def test_nobody_is_asked_about_a_lost_gate(asked: dict[str, Any]) -> None:
     asked["won"] = False
     with pytest.raises(AirflowSkipException):
         _execute(_task())
     assert "body" not in asked
+    assert asked["asked"] == []
 
 
 def test_a_refusal_is_written_down_with_its_author(asked: dict[str, Any]) -> None:
