@@ -1,12 +1,14 @@
-"""Bellwether in Airflow's UI: a menu entry, and the pages that its runs write, behind Airflow's own login."""
+"""Bellwether in Airflow's UI: a menu entry for the desk, and the pages that runs write, behind Airflow's own login."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import conf
 
 PREFIX = "/bellwether"
 
@@ -25,11 +27,16 @@ class LazyPages:
         await self._application(scope, receive, send)
 
 
+def below_airflow() -> str:
+    """The path below which Airflow answers, without a slash at its end: "" unless `api.base_url` has one."""
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+
+
 class BellwetherPlugin(AirflowPlugin):  # type: ignore[misc]
-    """What Airflow loads."""
+    """What Airflow loads. Without a `url_route` the page opens by itself: in a frame its links to MLflow were dead."""
 
     name = "bellwether"
     fastapi_apps: ClassVar[list[Any]] = [{"app": LazyPages(), "url_prefix": PREFIX, "name": "Bellwether"}]
     external_views: ClassVar[list[Any]] = [
-        {"name": "Bellwether", "href": f"{PREFIX}/", "destination": "nav", "url_route": "bellwether"}
+        {"name": "Bellwether", "href": f"{below_airflow()}{PREFIX}/", "destination": "nav"}
     ]

@@ -1,6 +1,9 @@
-"""Pages in a browser, read only, behind Airflow's login: Data Docs of runs, landing pages, and a list of both.
+"""Pages in a browser, read only, behind Airflow's login: the desk, Data Docs of runs, landing pages, a list of both.
 
-    /                                   the latest runs and the published sites
+    /                                   the desk: what is in service, what was tried, what waits
+    /families/<family>?version=<version>            one family, one of its versions in detail
+    /families/<family>/plots/<version>/<plot>.png   a plot that was logged in MLflow
+    /runs/                              the latest runs and the published sites
     /runs/<run>/docs/<table>/<file>     $BELLWETHER_HOME/runs/<run>/data/validation/<table>/docs/<file>
     /reports/<file>                     $BELLWETHER_HOME/reports/<file>
 
@@ -17,7 +20,9 @@ from pathlib import Path
 from fastapi import Depends, FastAPI, HTTPException, params
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
+from ml.actions.desk import Desk
 from ml.config import settings
+from plugins.desk_pages import DeskPages
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SERVED = {
@@ -31,7 +36,7 @@ _SERVED = {
     ".woff2": "font/woff2",
     ".ttf": "font/ttf",
 }
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -63,9 +68,14 @@ def pages(dependencies: Sequence[params.Depends]) -> FastAPI:
     app = FastAPI(
         title="Bellwether", dependencies=dependencies, docs_url=None, redoc_url=None, openapi_url=None
     )
-    app.get("/", response_class=HTMLResponse)(index)
+    desk = DeskPages(Desk(), HEADERS)
+    app.get("/", response_class=HTMLResponse)(desk.overview)
+    app.get("/families/{family}", response_class=HTMLResponse)(desk.family)
+    app.get("/families/{family}/plots/{version}/{plot}.png", response_class=Response)(desk.picture)
+    app.get("/runs/", response_class=HTMLResponse)(index)
     app.get("/runs/{run}/docs/{table}/{path:path}", response_class=Response)(docs)
     app.get("/reports/{path:path}", response_class=Response)(reports)
+    app.add_exception_handler(401, desk.nobody)
     return app
 
 
@@ -73,7 +83,7 @@ def index() -> HTMLResponse:
     """The latest runs with their Data Docs, and the published sites."""
     at = settings()
     body = _page(_list(_sites(at.reports)), _list(_runs(at.runs)))
-    return HTMLResponse(body, headers=_HEADERS)
+    return HTMLResponse(body, headers=HEADERS)
 
 
 def docs(run: str, table: str, path: str) -> Response:
@@ -84,7 +94,7 @@ def docs(run: str, table: str, path: str) -> Response:
     if file.suffix != ".html":
         return _as_it_is(file)
     text = file.read_text(encoding="utf-8", errors="replace")
-    return HTMLResponse(text.replace("</head>", f"<style>{_DOCS_STYLE}</style></head>", 1), headers=_HEADERS)
+    return HTMLResponse(text.replace("</head>", f"<style>{_DOCS_STYLE}</style></head>", 1), headers=HEADERS)
 
 
 def reports(path: str) -> Response:
@@ -93,7 +103,7 @@ def reports(path: str) -> Response:
 
 
 def _as_it_is(file: Path) -> Response:
-    return FileResponse(file, media_type=_SERVED[file.suffix], headers=_HEADERS)
+    return FileResponse(file, media_type=_SERVED[file.suffix], headers=HEADERS)
 
 
 def _found(folder: Path, path: str) -> Path:
@@ -115,14 +125,14 @@ def _sites(folder: Path) -> Iterator[str]:
     for page in sorted(folder.glob("collections/*/index.html")):
         family = page.parent.name
         if _NAME.fullmatch(family) and page.parent.is_symlink():
-            yield _anchor(f"reports/collections/{family}/index.html", f"Pages of {family}")
+            yield _anchor(f"../reports/collections/{family}/index.html", f"Pages of {family}")
 
 
 def _runs(folder: Path) -> Iterator[str]:
     runs = [path for path in folder.glob("*") if _NAME.fullmatch(path.name) and path.is_dir()]
     for run in sorted(runs, key=lambda path: path.stat().st_mtime_ns, reverse=True)[:_LATEST]:
         tables = sorted(path.parent.parent.name for path in run.glob("data/validation/*/docs/index.html"))
-        anchors = (_anchor(f"runs/{run.name}/docs/{table}/index.html", table) for table in tables)
+        anchors = (_anchor(f"{run.name}/docs/{table}/index.html", table) for table in tables)
         yield f"{escape(run.name)} {' · '.join(anchors)}"
 
 
@@ -141,6 +151,6 @@ def _page(sites: str, runs: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
         "li{margin:.3rem 0}@media(prefers-color-scheme:dark){body{background:#16181d;color:#e6e6e6}a{color:#8ab4f8}}"
-        f"</style></head><body><h1>Bellwether</h1><h2>Published</h2>{sites}"
+        f'</style></head><body><p><a href="../">The desk</a></p><h1>Runs and Data Docs</h1><h2>Published</h2>{sites}'
         f"<h2>Latest runs, with their Data Docs</h2>{runs}</body></html>"
     )

@@ -5,7 +5,6 @@ Figures and words come from runs and warehouses; every one of them is escaped on
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -160,16 +159,7 @@ def _block(commands: tuple[str, ...]) -> _Verbatim:
 
 
 def _number(value: float) -> _Verbatim:
-    """Four significant digits, never an exponent for what a person reads without one."""
-    if value == 0 or not math.isfinite(value):
-        return _Verbatim("0" if value == 0 else "not a number")
-    if 1e-4 <= abs(value) < 1e6:
-        return _Verbatim(f"{value:,.{max(0, 3 - _magnitude(value))}f}")
-    return _Verbatim(f"{value:.3g}")
-
-
-def _magnitude(value: float) -> int:
-    return int(f"{value:e}".rsplit("e", 1)[1])
+    return _Verbatim(words.significant(value))
 
 
 def _figure(figure: Figure | None) -> _Verbatim:

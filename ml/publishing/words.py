@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 
 _MONTHS = (
@@ -65,6 +65,40 @@ def units(value: float) -> str:
         return f"{value / 1e3:.1f}k"
     text = f"{value:,.1f}".removesuffix(".0") if size < 9.95 else f"{value:,.0f}"
     return "0" if text == "-0" else text
+
+
+def significant(value: float) -> str:
+    """Four significant digits, never an exponent for what a person reads without one."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "not a number"
+    if 1e-4 <= abs(value) < 1e6:
+        return f"{value:,.{max(0, 3 - _magnitude(value))}f}"
+    return f"{value:.3g}"
+
+
+def _magnitude(value: float) -> int:
+    return int(f"{value:e}".rsplit("e", 1)[1])
+
+
+def change(value: float) -> str:
+    """A relative difference with its sign: `−20.8 %`, `+3 %`."""
+    text = f"{abs(100 * value):.3g}" if abs(value) < 1 else f"{abs(100 * value):,.0f}"
+    return f"{'−' if value < 0 else '+'}{text} %"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago: `just now`, `3 hours ago`, `5 days ago`."""
+    seconds = (now - moment).total_seconds()
+    for size, one, many in ((86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes")):
+        if seconds >= size:
+            return f"{count(int(seconds // size), one, many)} ago"
+    return "just now"
+
+
+def named(name: str) -> str:
+    """A name of the code for people: `lift_ranking` is `Lift ranking`."""
+    text = name.replace("_", " ").replace("-", " ").strip()
+    return text[:1].upper() + text[1:]
 
 
 def ratio(value: float) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
 
+from bench.desk import served
 from plugins.pages import application, pages
 
 RUN = "ingest-2024-02-29-31f28b"
@@ -120,9 +122,9 @@ def test_landing_pages_are_served_through_the_link_of_their_version(client: Clie
 def test_the_index_lists_runs_and_sites(client: Client, home: Path) -> None:
     (home / "runs/<script>").mkdir()
     (home / "runs/.ingest.tmp").mkdir()
-    text = client.get("/").text
-    assert f'href="runs/{RUN}/docs/events/index.html"' in text
-    assert 'href="reports/collections/seasonality/index.html"' in text
+    text = client.get("/runs/").text
+    assert f'href="{RUN}/docs/events/index.html"' in text
+    assert 'href="../reports/collections/seasonality/index.html"' in text
     assert "<script" not in text
     assert ".tmp" not in text
     assert "versions" not in text
@@ -130,7 +132,7 @@ def test_the_index_lists_runs_and_sites(client: Client, home: Path) -> None:
 
 def test_an_empty_home_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BELLWETHER_HOME", str(tmp_path / "nothing"))
-    assert Client(pages([])).get("/").text.count("None yet") == 2
+    assert Client(pages([])).get("/runs/").text.count("None yet") == 2
 
 
 @pytest.mark.parametrize("path", HOSTILE)
@@ -150,7 +152,11 @@ def test_names_of_runs_and_tables_are_names(client: Client, run: str) -> None:
 
 
 def test_pages_run_no_script_and_ask_nobody(client: Client) -> None:
-    for path in ("/", f"/runs/{RUN}/docs/events/index.html", "/reports/collections/seasonality/index.html"):
+    for path in (
+        "/runs/",
+        f"/runs/{RUN}/docs/events/index.html",
+        "/reports/collections/seasonality/index.html",
+    ):
         headers = client.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'none';")
         assert "script-src" not in headers["content-security-policy"]
@@ -158,15 +164,64 @@ def test_pages_run_no_script_and_ask_nobody(client: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_pages_are_read_only(client: Client, method: str) -> None:
-    assert client.get("/", method).status == 405
+@pytest.mark.parametrize("path", ["/", "/runs/", "/families/seasonality"])
+def test_pages_are_read_only(client: Client, method: str, path: str) -> None:
+    assert client.get(path, method).status == 405
 
 
-def test_every_page_needs_a_login(home: Path) -> None:
+@pytest.fixture(scope="module")
+def behind_login() -> Any:
+    """The application as Airflow mounts it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # importing Airflow's web application warns about its own parts
-        client = Client(application())
-    for path in ("/", f"/runs/{RUN}/docs/events/index.html", "/reports/collections/seasonality/index.html"):
+        return application()
+
+
+PATHS = [
+    "/",
+    "/families/seasonality",
+    "/families/seasonality/plots/1/totals.png",
+    "/runs/",
+    f"/runs/{RUN}/docs/events/index.html",
+    "/reports/collections/seasonality/index.html",
+]
+
+
+def test_every_page_needs_a_login(home: Path, behind_login: Any) -> None:
+    client = Client(behind_login)
+    for path in PATHS:
         assert client.get(path).status == 401
     assert client.get("/docs").status == 404
     assert client.get("/openapi.json").status == 404
+
+
+def test_a_caller_without_a_session_is_refused_over_a_real_socket(home: Path, behind_login: Any) -> None:
+    from fastapi import FastAPI
+
+    airflow = FastAPI()
+    airflow.mount("/bellwether", behind_login)
+    with served(airflow) as address:
+        for path in PATHS:
+            answer = httpx.get(f"{address}/bellwether{path}")
+            assert answer.status_code == 401
+            assert "seasonality" not in answer.text and "secret" not in answer.text
+        refused = httpx.get(f"{address}/bellwether/families/seasonality")
+        assert 'href="../../"' in refused.text and "Sign in" in refused.text
+        forged = httpx.get(
+            f"{address}/bellwether/", headers={"Cookie": "session=1", "Authorization": "Basic YTpi"}
+        )
+        assert forged.status_code == 401
+
+
+def test_the_menu_leads_to_the_desk_by_itself(in_process: Any) -> None:
+    program = (
+        "import json, os\n"
+        "os.environ['AIRFLOW__API__BASE_URL'] = 'https://example.org/airflow/'\n"
+        "from plugins.bellwether_plugin import BellwetherPlugin as plugin\n"
+        "import sys\n"
+        "heavy = [name for name in ('fastapi.applications', 'ml.actions', 'sqlalchemy.orm') if name in sys.modules]\n"
+        "print(json.dumps([plugin.external_views, heavy]))"
+    )
+    views, heavy = in_process(program)
+    assert views == [{"name": "Bellwether", "href": "/airflow/bellwether/", "destination": "nav"}]
+    assert "ml.actions" not in heavy
