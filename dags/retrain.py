@@ -5,10 +5,10 @@ A version that loses the gate is recorded all the same; its promotion is skipped
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, AssetAll, BaseOperator, chain
+from airflow.sdk import DAG, BaseOperator, chain
 
 from plugins import dag_params
-from plugins.assets import champion_asset, table_asset
+from plugins.assets import champion_asset, retrain_schedule
 from plugins.pipeline import Pipeline, load_pipeline
 from plugins.stage_tasks import (
     DEFAULTS,
@@ -29,7 +29,7 @@ def retrain(pipeline: Pipeline, family: str) -> DAG:
         dag_id=f"retrain_{family}",
         description=f"A new version of {family}, judged against the champion",
         doc_md=f"{__doc__}\nReads: {', '.join(tables)}.",
-        schedule=AssetAll(*(table_asset(table) for table in tables)),
+        schedule=retrain_schedule(family, tables, pipeline.params.schedule.retrain.get(family)),
         catchup=False,
         max_active_runs=1,
         default_args=DEFAULTS,

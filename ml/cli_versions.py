@@ -1,4 +1,4 @@
-"""The commands about versions: `decisions`, `approve`, `reject`, `history`, `rollback`, `reproduce`."""
+"""The commands about versions: `decisions`, `approve`, `reject`, `history`, `rollback`, `reproduce`, `monitor`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import getpass
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from ml.seams.ledger.models import Decision
+from ml.seams.ledger.models import Decision, Look
 
 Why = Annotated[str, typer.Option("--why", help="The reason; the ledger keeps it with your name.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="As `bellwether decisions` shows it.")]
 FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="A family of params.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 out = Console()
+_NEAREST = 3
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the `bellwether` command."""
-    for command in (decisions, approve, reject, history, rollback, reproduce):
+    for command in (decisions, approve, reject, history, rollback, reproduce, monitor):
         app.command()(command)
 
 
@@ -134,6 +136,61 @@ def reproduce(
     out.print(f"{found.family} version {found.version} was rebuilt: [green]identical[/]")
     for path, digest in found.digests.items():
         out.print(f"  {path}  {digest}", highlight=False)
+
+
+def monitor(
+    family: Annotated[
+        str | None, typer.Argument(metavar="[FAMILY]", help="One family. Default: all that have a champion.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the champions from outside: inputs, scores, realised errors, freshness. The ledger keeps what was seen.
+
+    It asks for nothing: that is for the DAG `monitor`, which somebody hears. Example: bellwether monitor seasonality
+    """
+    from ml.actions.monitor import look, ready
+
+    names = ready() if family is None else (family,)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    with Console(stderr=True).status("looking"):
+        seen = [look(name, f"monitor-{name}-{stamp}", ask=False) for name in names]
+    if as_json:
+        out.print_json(json.dumps([_look_fields(one) for one in seen], default=str))
+        return
+    for one in seen:
+        out.print(_look_table(one))
+        for finding in one.findings:
+            if finding["breached"]:
+                out.print(f"  beyond: {finding['why']}", highlight=False, markup=False)
+    if not seen:
+        out.print("no family has a champion for the newest tables")
+
+
+def _look_fields(seen: Look) -> dict[str, Any]:
+    names = ("family", "run_id", "version", "as_of", "looked_at", "breached", "asked", "why", "findings")
+    return {name: getattr(seen, name) for name in names}
+
+
+def _look_table(seen: Look) -> Table:
+    """What came nearest to its limit, of each kind."""
+    verdict = "beyond its limits" if seen.breached else "within its limits"
+    table = Table(
+        "kind",
+        "what",
+        "found",
+        "limit",
+        "chance",
+        title=f"{seen.family} {seen.version} as of {seen.as_of}: {verdict}",
+    )
+    for kind in dict.fromkeys(finding["kind"] for finding in seen.findings):
+        rows = [finding for finding in seen.findings if finding["kind"] == kind]
+        rows.sort(key=lambda row: (not row["breached"], -(row["statistic"] or 0) / (row["limit"] or 1)))
+        for row in rows[:_NEAREST]:
+            numbers = (
+                "–" if row[name] is None else f"{row[name]:.3g}" for name in ("statistic", "limit", "chance")
+            )
+            table.add_row(kind, row["name"], *numbers, style="bold" if row["breached"] else None)
+    return table
 
 
 def _who() -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.errors import UsageError, usable
@@ -86,9 +86,39 @@ class FamilyEntry(_Strict):
 
 
 class ScheduleParams(_Strict):
-    """When Airflow starts what."""
+    """When Airflow starts what (cron, UTC).
+
+    `retrain`: families that are retrained by the clock; the others are whenever their tables are new. Each is also
+    retrained when the monitor asks.
+    """
 
     ingest: str = "0 3 * * *"
+    monitor: str = "0 6 * * *"
+    reproduce: str = "0 4 * * 0"
+    retrain: dict[str, str] = Field(default_factory=dict)
+
+
+class MonitorParams(_Strict):
+    """What the monitor looks at, and what is too much.
+
+    Inputs and scores: the newest `window_days` against `windows` earlier ones, `entities` of each. They are beyond
+    where they lie further off than the earlier windows from each other, by at least `smallest` (0 to 1), and neither by
+    chance. Realised errors: beyond where they are higher than was to be expected, not by chance, by more than
+    `worse_by`, relatively, on `minimum_cases` or more. `confidence`: 1 less the chance of a false alarm in a champion's
+    whole reign. `asks`: the kinds of breach that ask for a retrain, at most once in `cool_down_days` of data.
+    """
+
+    window_days: int = Field(28, ge=7)
+    windows: int = Field(13, ge=2, le=60)
+    entities: int = Field(2000, ge=30)
+    minimum_cases: int = Field(30, ge=2)
+    smallest: float = Field(0.1, ge=0, lt=1)
+    worse_by: float = Field(0.25, ge=0)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    champion_days: int = Field(180, ge=1)
+    ingest_days: int = Field(2, ge=1)
+    cool_down_days: int = Field(7, ge=0)
+    asks: tuple[Literal["inputs", "scores", "realised", "age"], ...] = ("inputs", "realised", "age")
 
 
 class Params(_Strict):
@@ -102,7 +132,15 @@ class Params(_Strict):
     validation: ValidateParams = Field(ValidateParams(), alias="validate")
     features: FeaturesParams = FeaturesParams()
     gate: GateParams = GateParams()
+    monitor: MonitorParams = MonitorParams()
     families: dict[str, FamilyEntry]
+
+    @model_validator(mode="after")
+    def _clocks_are_of_families(self) -> Params:
+        unknown = sorted(set(self.schedule.retrain) - set(self.families))
+        if unknown:
+            raise ValueError(f"schedule.retrain names no family of the list: {', '.join(unknown)}")
+        return self
 
     def entry(self, family: str) -> FamilyEntry:
         """The entry of a family. Raises UsageError that says which there are, and the nearest of them."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Asset
+from collections.abc import Sequence
+
+from airflow.sdk import Asset, AssetAll, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 
 
 def table_asset(table: str) -> Asset:
@@ -13,3 +15,18 @@ def table_asset(table: str) -> Asset:
 def champion_asset(family: str) -> Asset:
     """The version of a family that is in service."""
     return Asset(name=f"champion {family}", uri=f"bellwether://champions/{family}", group="bellwether")
+
+
+def retrain_asset(family: str) -> Asset:
+    """A request for a retrain: what the monitor saw of the family's champion is beyond its limits."""
+    return Asset(name=f"retrain {family}", uri=f"bellwether://retrain/{family}", group="bellwether")
+
+
+def retrain_schedule(family: str, tables: Sequence[str], cron: str | None) -> AssetAny | AssetOrTimeSchedule:
+    """When a family is retrained: by the clock, or else when all its tables are new; and when it is asked for."""
+    asked = retrain_asset(family)
+    if cron:
+        return AssetOrTimeSchedule(
+            timetable=CronTriggerTimetable(cron, timezone="UTC"), assets=AssetAny(asked)
+        )
+    return AssetAny(AssetAll(*(table_asset(table) for table in tables)), asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow.sdk import Param
 
 
@@ -19,3 +21,14 @@ def as_of(unset: str) -> Param:
 def force(meaning: str) -> Param:
     """A switch."""
     return Param(False, type="boolean", title="Force", description=meaning)
+
+
+def version(families: Sequence[str], unset: str) -> Param:
+    """A version of one of these families, or nothing; `unset` says what nothing means."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=rf"^({'|'.join(families)})(@[\w-]+|:[0-9]+)?$",
+        title="Version",
+        description=f"FAMILY, FAMILY@alias or FAMILY:version. Empty: {unset}.",
+    )

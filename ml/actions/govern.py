@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml.actions.retrain import follow, promote, refuse, verdict_of
+from ml.actions.score import resolve
 from ml.config import load_params, settings
 from ml.errors import UsageError
 from ml.seams.ledger import ENTHRONES, ROLL_BACK, Champion, Ledger
@@ -30,6 +31,17 @@ class Waiting:
 def families() -> tuple[str, ...]:
     """The families of params.yaml."""
     return tuple(load_params(settings().project / "params.yaml").families)
+
+
+def champions() -> tuple[str, ...]:
+    """The families that have a champion."""
+    ledger = Ledger(settings().ledger)
+    return tuple(family for family in families() if ledger.champion(family))
+
+
+def family_of_version(version: str) -> str:
+    """The family that `family[@alias|:version]` names. Raises UsageError for one that there is not."""
+    return resolve(version)[0]
 
 
 def known(family: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from ml.seams.ledger import Champion, Ledger
 from ml.seams.ledger.models import Publication, Run
 from ml.seams.warehouse import connect
 from ml.stages.family_params import params_of
+
+PUBLICATIONS = "data/publications"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def publish(family: str, run_id: str) -> Published:
     _bring_model(ledger, folder, champion)
     made = _publications(folder, family, run.as_of)
     publications = {name: stamped(table, champion.version) for name, table in made.items()}
+    _keep(ledger, folder, champion)
     called = {named(name, family): table for name, table in publications.items()}
     with connect(at.warehouse) as warehouse:
         warehouse.swap(called)
@@ -117,11 +121,19 @@ def _publications(folder: Path, family: str, as_of: date) -> dict[str, pa.Table]
         matrix = engine.table("matrix", folder / "data/features" / family)
         tables = {name: engine.table(name, folder / "data/validated" / name) for name in record.tables}
         made = dict(record.publications(model, matrix, tables, as_of, params_of(record, params)))
-    target = folder / "data/publications"
-    target.mkdir(exist_ok=True)
+    target = folder / PUBLICATIONS
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
     for name, table in made.items():
         pq.write_table(table, target / f"{name}.parquet")
     return made
+
+
+def _keep(ledger: Ledger, folder: Path, champion: Champion) -> None:
+    """Keep what is published in the remote, so that it can be compared with what came true."""
+    kept = versioning.add(folder, PUBLICATIONS)
+    versioning.push(folder, [f"{PUBLICATIONS}.dvc"])
+    ledger.update_run(folder.name, notes={"publications": kept, "version": champion.version})
 
 
 def _site(at: Settings, publications: dict[str, pa.Table], run: Run, champion: Champion) -> Path | None:

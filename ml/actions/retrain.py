@@ -136,7 +136,8 @@ def data_digest(sealed: Sequence[Snapshot]) -> str:
 def recipe_digest(code: str, params: dict[str, Any]) -> str:
     """SHA-256 over code and parameters, without which reading of the warehouse, and which look at it, it was."""
     gate = {name: value for name, value in params.get("gate", {}).items() if name != "look"}
-    rest = {name: value for name, value in params.items() if name != "snapshot_of"} | {"gate": gate}
+    others = ("snapshot_of", "monitor")
+    rest = {name: value for name, value in params.items() if name not in others} | {"gate": gate}
     return hashlib.sha256((code + json.dumps(rest, sort_keys=True, default=str)).encode()).hexdigest()
 
 

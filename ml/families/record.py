@@ -62,6 +62,20 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class Realised:
+    """How what was published turned out.
+
+    days: how old a publication is before it can be judged. losses(published, matrix, as_of, now, params) -> rows as
+    of `Family.losses`, of the tables that were published as of `as_of`, by what the matrix of `now` knows; None where
+    it is too early. A column `expected` is the loss that the publication itself promised for the case (without it the
+    backtest's losses are what was to be expected); columns `also_<name>` are reported by their mean.
+    """
+
+    days: int
+    losses: Callable[[Mapping[str, pa.Table], ibis.Table, date, date, Any], pa.Table | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One setting of a sweep that was judged on the hold-out: what was set, and what came of it."""
 
@@ -90,6 +104,9 @@ class Family:
     publications(model, matrix, tables, as_of, params) -> {table name: rows} for the warehouse and the pages.
     trials(predictions, truth) -> {name: trial}: settings that the family has swept over, as nested runs in MLflow.
     serving: how the registered model answers; None: it scores rows of the matrix.
+    asked(matrix) -> what a model is asked, over time: rows of the matrix with a column `asked_at`, without outcomes and
+        without what depends on how long ago that was. The monitor compares its columns; None: they are not watched.
+    realised: how what was published turned out; None: nobody can tell.
     """
 
     name: str
@@ -115,3 +132,5 @@ class Family:
     limitations: tuple[str, ...] = ()
     trials: Callable[[pa.Table, pa.Table], Mapping[str, Trial]] | None = None
     serving: Serving | None = None
+    asked: Callable[[ibis.Table], ibis.Table] | None = None
+    realised: Realised | None = None

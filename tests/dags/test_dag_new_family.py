@@ -26,7 +26,7 @@ def uris(of):
 print(json.dumps({{
     "errors": list(bag.import_errors.values()),
     "tasks": {{name: sorted(dag.task_ids) for name, dag in bag.dags.items()}},
-    "starts": {{name: uris(dag.timetable.asset_condition) for name, dag in bag.dags.items() if name != "ingest"}},
+    "starts": {{name: uris(dag.timetable.asset_condition) for name, dag in bag.dags.items() if "_" in name}},
     "approve": {{name: type(dag.task_dict["approve"]).__name__ for name, dag in bag.dags.items()
                 if "approve" in dag.task_dict}},
 }}))
@@ -47,7 +47,8 @@ def test_a_new_family_appears(in_process: Callable[..., Any], project_copy: Path
     found = _read(in_process, project_copy)
     assert found["errors"] == []
     tables = ["bellwether://tables/creators", "bellwether://tables/posts"]
-    assert found["starts"]["retrain_copycat"] == tables
+    assert found["starts"]["retrain_copycat"] == ["bellwether://retrain/copycat", *tables]
+    assert "copycat" in found["tasks"]["monitor"] and "copycat" in found["tasks"]["reproduce"]
     assert found["starts"]["publish_copycat"] == ["bellwether://champions/copycat", *tables]
     assert set(found["tasks"]["retrain_copycat"]) == set(found["tasks"]["retrain_seasonality"])
     assert found["approve"].pop("retrain_copycat") == "AskPerson"

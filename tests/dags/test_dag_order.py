@@ -57,12 +57,38 @@ def test_retrain_is_one_chain_of_the_familys_stages_and_the_side_effects(bag: An
 
 
 def test_retrain_starts_when_all_its_tables_are_new(bag: Any, pipeline: Any) -> None:
-    from airflow.sdk import AssetAll
+    from airflow.sdk import AssetAll, AssetAny
 
     for family in FAMILIES:
         condition = bag.dags[f"retrain_{family}"].timetable.asset_condition
-        assert isinstance(condition, AssetAll)
-        assert _assets(condition) == {f"bellwether://tables/{t}" for t in pipeline.tables_of(family)}
+        assert isinstance(condition, AssetAny)
+        tables, asked = condition.objects
+        assert isinstance(tables, AssetAll)
+        assert _assets(tables) == {f"bellwether://tables/{t}" for t in pipeline.tables_of(family)}
+        assert asked.uri == f"bellwether://retrain/{family}"
+
+
+def test_a_family_with_a_clock_retrains_by_it_and_when_it_is_asked_for() -> None:
+    from plugins.assets import retrain_schedule
+
+    timetable = retrain_schedule("one", ["a", "b"], "0 5 * * 1")
+    assert timetable.timetable.expression == "0 5 * * 1"
+    assert _assets(timetable.asset_condition) == {"bellwether://retrain/one"}
+
+
+def test_monitor_and_reproduce_choose_and_then_take_one_family_after_the_other(bag: Any) -> None:
+    for name in ("monitor", "reproduce"):
+        dag = bag.dags[name]
+        assert dag.timetable.expression == PARAMS["schedule"][name]
+        assert dag.max_active_tasks == 1
+        assert set(dag.task_ids) == {"open", *FAMILIES}
+        assert all(dag.get_task(family).upstream_task_ids == {"open"} for family in FAMILIES)
+
+
+def test_a_look_may_ask_for_a_retrain_of_its_family_and_of_nothing_else(bag: Any) -> None:
+    for family in FAMILIES:
+        outlets = bag.dags["monitor"].get_task(family).outlets
+        assert [asset.uri for asset in outlets] == [f"bellwether://retrain/{family}"]
 
 
 def test_retrain_reads_the_tables_that_the_family_names(pipeline: Any) -> None:

@@ -13,7 +13,8 @@ from airflow.sdk import BaseOperator
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
 TABLES, FAMILIES = tuple(PARAMS["tables"]), tuple(PARAMS["families"])
-DAG_IDS = ("ingest", *(f"{kind}_{family}" for kind in ("retrain", "publish") for family in FAMILIES))
+KINDS = ("retrain", "publish")
+DAG_IDS = ("ingest", "monitor", "reproduce", *(f"{kind}_{family}" for kind in KINDS for family in FAMILIES))
 
 
 @pytest.fixture(params=DAG_IDS)
@@ -64,7 +65,10 @@ def test_wrong_parameters_are_refused(bag: Any) -> None:
 
     for dag_id in DAG_IDS:
         params = bag.dags[dag_id].params
-        for name, wrong in (("as_of", "yesterday"), ("as_of", 5), ("force", "maybe")):
+        for name, wrong in (
+            *(("as_of", "yesterday"), ("as_of", 5), ("force", "maybe")),
+            *(("version", "nobody:1"), ("version", f"{FAMILIES[0]}:x")),
+        ):
             if name in params:
                 with pytest.raises(ParamValidationError):
                     params.get_param(name).resolve(wrong)

@@ -160,10 +160,15 @@ def publications(
     return {"expected_units": score(model, matrix, as_of)}
 
 
+def asked(matrix: ibis.Table) -> ibis.Table:
+    """What the model was asked over time, for the monitor: no outcome, and when it was asked."""
+    return matrix.mutate(asked_at=matrix.day).drop("day", "units")
+
+
 FAMILY = Family(
     name="_template", tables=("order_lines", "products"), key=KEY, headline="wape",
     baseline="recent_mean", params=TemplateParams, features=features, folds=folds, fit=fit, save=save, load=load,
     score=score, baselines=baselines, losses=losses, metrics=metrics, explain=explain, figures=figures,
-    publications=publications, purpose="What a family predicts, in a sentence or two.",
+    publications=publications, asked=asked, purpose="What a family predicts, in a sentence or two.",
     limitations=("What it cannot do, one sentence each.",),
 )  # fmt: skip

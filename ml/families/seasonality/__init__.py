@@ -8,6 +8,7 @@ from ml.families.seasonality.columns import KEY
 from ml.families.seasonality.explaining import explain
 from ml.families.seasonality.features import features
 from ml.families.seasonality.figures import figures
+from ml.families.seasonality.hindsight import REALISED, asked
 from ml.families.seasonality.judge import losses, metrics
 from ml.families.seasonality.model import fit, load, save
 from ml.families.seasonality.params import SeasonalityParams
@@ -32,6 +33,8 @@ FAMILY = Family(
     explain=explain,
     figures=figures,
     publications=publications,
+    asked=asked,
+    realised=REALISED,
     purpose="How many units of each product will be sold on each of the next 28 days (or in each of the next 8 weeks, "
     "where all sales fall on one day of the week), with quantiles; and which products a coming occasion lifts.",
     better={

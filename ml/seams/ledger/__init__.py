@@ -301,6 +301,13 @@ class Ledger:
             rows = rows.where(Run.status == status) if status else rows
             return list(session.scalars(rows.order_by(Run.opened_at, Run.run_id)))
 
+    def publish_runs(self, family: str, before: date) -> list[Run]:
+        """Publications of a family as of that day or earlier, newest first."""
+        with self._session() as session:
+            rows = select(Run).where(Run.family == family, Run.kind == "publish", Run.status == "published")
+            rows = rows.where(Run.as_of <= before).order_by(Run.as_of.desc(), Run.opened_at.desc())
+            return list(session.scalars(rows))
+
     def run_of_version(self, family: str, version: str) -> Run:
         """The retrain that made a registered version. Raises UsageError if the ledger knows of none."""
         found = self.find_version(family, version)
