@@ -38,5 +38,10 @@ class BellwetherPlugin(AirflowPlugin):  # type: ignore[misc]
     name = "bellwether"
     fastapi_apps: ClassVar[list[Any]] = [{"app": LazyPages(), "url_prefix": PREFIX, "name": "Bellwether"}]
     external_views: ClassVar[list[Any]] = [
-        {"name": "Bellwether", "href": f"{below_airflow()}{PREFIX}/", "destination": "nav"}
+        {
+            "name": "Bellwether",
+            "href": f"{below_airflow()}{PREFIX}/",
+            "destination": "nav",
+            "category": "browse",  # at the top level such an entry is a button that does nothing in Airflow 3.3
+        }
     ]

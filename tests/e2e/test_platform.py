@@ -105,6 +105,23 @@ def test_ui_and_api_ask_for_the_password(brought: Brought) -> None:
     assert httpx.get(f"{brought.platform.airflow_url}/api/v2/dags").status_code == 401
 
 
+def test_the_desk_is_served_behind_airflow_s_login(brought: Brought) -> None:
+    address = f"{brought.platform.airflow_url}/bellwether/"
+    refused = httpx.get(address)
+    assert refused.status_code == 401 and "seasonality" not in refused.text
+    login = {"username": LOGIN, "password": brought.platform.known.password}
+    token = httpx.post(f"{brought.platform.airflow_url}/auth/token", json=login).json()["access_token"]
+    champion = Ledger(brought.settings.ledger).champion("seasonality")
+    assert champion is not None
+    with httpx.Client(cookies={"_token": token}, timeout=60) as client:
+        desk = client.get(address).raise_for_status().text
+        assert f'href="families/seasonality?version={champion.version}"' in desk and "in service" in desk
+        of_family = client.get(f"{address}families/seasonality").raise_for_status().text
+        plot = client.get(f"{address}families/seasonality/plots/{champion.version}/totals.png")
+        assert "families/seasonality/plots/" in of_family
+        assert plot.headers["content-type"] == "image/png" and plot.content.startswith(b"\x89PNG")
+
+
 def test_a_second_up_finds_everything_running(brought: Brought) -> None:
     before = load(brought.settings.home)
     out = io.StringIO()

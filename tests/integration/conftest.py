@@ -1,12 +1,14 @@
-"""A PostgreSQL of our own for the tests that need a server: started once, stopped at the end."""
+"""What tests share that need it: a PostgreSQL of our own, and a browser; started once, stopped at the end."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -47,3 +49,20 @@ def _administer(server: sa.URL, *statements: str) -> None:
     with engine.connect() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by Playwright; skips, saying so, where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium here (apt-get install chromium): pages not looked at")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--disable-quic", "--disable-background-networking", "--disable-dev-shm-usage"]
+    quiet += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+    quiet += ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=quiet)
+        yield started
+        started.close()

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.csv import read_csv
 
+from bench.desk import served
 from ml import workspace
 from ml.actions.ingest import open_ingest
 from ml.actions.load import load, tables_of, write_folder
@@ -30,6 +31,7 @@ from ml.config import settings
 from ml.errors import DataRejected, UsageError
 from ml.families.loading import digests
 from ml.families.pyfunc import _load_pyfunc
+from ml.publishing import words
 from ml.seams.ledger import PROMOTE, REJECT, Ledger
 from ml.seams.tracking import Tracking
 from ml.seams.warehouse import connect
@@ -245,6 +247,35 @@ def test_publications_are_in_the_warehouse_and_on_pages(shop: Shop) -> None:
     with duckdb.connect(str(shop.home / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute("SELECT count(*), min(day) FROM bellwether_forecasts").fetchone()
     assert found == (published.rows["forecasts"], DEFAULT_END)
+
+
+def test_the_desk_shows_in_a_browser_what_the_loop_did(shop: Shop, browser: Any) -> None:
+    headline = shop.first.verdict["headline"]
+    with served() as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{address}/families/seasonality?version={shop.first.version}")
+        for image in page.locator(".plots img").all():
+            image.scroll_into_view_if_needed()
+        page.wait_for_function("[...document.images].every(image => image.complete)", timeout=60_000)
+        widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        assert len(widths) == 4 and min(widths) > 420  # the placeholder's width
+        cells = page.get_by_role("row", name="wape_total").inner_text()
+        assert words.significant(headline["challenger"]) in cells  # this family's loss is its headline metric
+        slices = page.get_by_role("region", name="Slices with intervals").inner_text()
+        assert words.change(headline["low"]) in slices and "volume = high" in slices
+        contributions = page.get_by_role("region", name="Contributions of features").inner_text()
+        assert "the time of the year" in contributions
+        page.get_by_role("link", name="The desk").click()
+        card = page.get_by_role("article", name="seasonality").inner_text()
+        assert f"Champion: version {shop.first.version}" in card and "order_lines" in card
+        with page.expect_navigation():
+            page.get_by_role("link", name="Data Docs of order_lines").click()
+        assert page.title() and "order_lines" in page.content()
+        page.go_back()
+        with page.expect_navigation():
+            page.get_by_role("link", name="landing pages").first.click()
+        assert "Collections" in page.title()
+        page.close()
 
 
 def test_score_reads_files_alone_and_does_not_look_ahead(shop: Shop, tmp_path: Path) -> None:
