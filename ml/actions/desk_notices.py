@@ -31,7 +31,7 @@ def _pending(run: RunRow, policy: str, now: datetime) -> Notice:
     return Notice(
         "act",
         str(run.family),
-        f"{run.family} version {run.notes.get('version', '?')} as of {run.as_of} waits for a decision, since "
+        f"{run.family} version {run.notes.get('version', '?')} as of {run.as_of} waits for a decision; opened "
         f"{words.ago(run.opened_at, now)}{answered}",
         tuple(str(reason) for reason in reasons),
         address=_answer(asked) if asked else "",

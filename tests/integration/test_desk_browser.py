@@ -102,7 +102,7 @@ def test_a_plot_that_cannot_be_had_is_a_picture_that_says_so(browser: Any, addre
     page = browser.new_page()
     page.goto(address + PAGES[1])
     page.locator("img").first.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('img').complete")
+    page.locator("img").first.evaluate("image => image.decode()")
     assert page.evaluate("document.querySelector('img').naturalWidth") == 420
     page.close()
 
