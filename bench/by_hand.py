@@ -46,6 +46,7 @@ REPORTED = {
 DEFAULTS: Mapping[str, Mapping[str, int]] = {
     "seasonality": {"history_days": 1100, "horizon": 28, "discontinued_after": 400},
     "relevance_fusion": {"history_days": 728, "period_days": 28, "windows": 3, "recent_periods": 2},
+    "ground_truth": {},
 }
 
 

@@ -73,6 +73,7 @@ SUBJECTS = {
             ("products", "order_lines", "searches", "judgements"),
             ("validate", "features"),
         ),
+        Subject("turns", "ground_truth", ("turns", "feedback", "annotations"), ("features",)),
     )
 }
 
@@ -113,10 +114,11 @@ def measure(subject: Subject, size: str, folder: Path, by_hand: int, repeat: int
     """Run each step `repeat` times and its counterpart `by_hand` times, in a fresh workspace; one Markdown row each."""
     lines = prepare(subject, size, folder)
     work = folder / "work"
-    for stage in ("snapshot", "validate"):
-        for table in subject.tables:
-            if table != subject.table:
-                process(work, "-m", f"ml.stages.{stage}", table)
+    for table in subject.tables:  # its own too: the others may be checked against it
+        process(work, "-m", "ml.stages.snapshot", table)
+    for table in subject.tables:
+        if table != subject.table:
+            process(work, "-m", "ml.stages.validate", table)
     for step, of in (("snapshot", subject.table), ("validate", subject.table), ("features", subject.family)):
         imports = IMPORTS[step].format(family=subject.family)
         took = median(work, imports, ("-m", f"ml.stages.{step}", of), repeat)

@@ -18,9 +18,21 @@ from ml.stages.validate import validate
 from ml.world import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ("products", "order_lines", "promotions", "events", "creators", "posts", "searches", "judgements")
+TABLES = (
+    "products",
+    "order_lines",
+    "promotions",
+    "events",
+    "creators",
+    "posts",
+    "searches",
+    "judgements",
+    "turns",
+)
+TABLES += ("feedback", "annotations")
 MEASURED = ("order_lines", "posts", "searches")
 FAMILIES = {"seasonality": "product_id, day", "relevance_fusion": "query, product_id, modality, day"}
+FAMILIES |= {"ground_truth": "dialogue_id, turn_idx"}
 APART = (
     "abs(a.{name} - b.{name}) > 1e-4 * greatest(1, abs(a.{name})) OR (a.{name} IS NULL) <> (b.{name} IS NULL)"
 )

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    "script", ["throughput", "overhead", "quality", "by_hand", "off_policy", "serving", "fusion", "desk"]
+    "script",
+    ["throughput", "overhead", "quality", "by_hand", "off_policy", "serving", "fusion", "desk", "labelling"],
 )
 def test_help(script: str) -> None:
     command = [sys.executable, "-m", f"bench.{script}", "--help"]

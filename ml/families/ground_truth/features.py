@@ -133,7 +133,7 @@ def _shared(some: ArrayValue, others: ArrayValue) -> ibis.Value:
     """Jaccard similarity of two sets of words; null where one is missing."""
     common = some.intersect(others).length().cast("float64")
     union = some.length() + others.length() - common
-    return ibis.ifelse(union > 0, common / union, 0.0)
+    return ibis.cases((union > 0, common / union), (union == 0, 0.0))
 
 
 def _seconds(first: ibis.Value, second: ibis.Value) -> ibis.Value:

@@ -1,4 +1,8 @@
-"""What the customer wanted: words and letters, one plane for each intent, and a request of none of them refused."""
+"""What the customer wanted: words and letters, one plane for each intent, and a request of none of them refused.
+
+Where a sentence encoder is set, its vectors have planes of their own, and the margins of both are added up: words and
+meaning err on different requests.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +27,31 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Labels = NDArray[np.str_]
+Blocks = tuple["csr_matrix", ...]
+_PENALTIES = (0.5, 10.0)
+"""LIBLINEAR's C of the planes for words, and for vectors: those are of length one and dense."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intents:
-    """What tells intents apart; a request whose likeness to its best intent is below `refused` is `unsupported`."""
+    """What tells intents apart; a request whose likeness to its best intent is below `refused` is `unsupported`.
 
-    planes: linear.Linear
+    One set of planes for each block of words; `likeness` are the weights of the margins that it is made of.
+    """
+
+    planes: tuple[linear.Linear, ...]
     unsupported: str
+    likeness: tuple[float, float, float]
     refused: float
     accepting: Calibration
     refusing: Calibration
     sure: float = 1.0
 
-    def answer(self, words: csr_matrix) -> tuple[Labels, Floats]:
+    def answer(self, words: Blocks) -> tuple[Labels, Floats]:
         """Labels and calibrated confidences; shape (m,) each."""
-        ranked = _rank(self.planes.margins(words), self.planes.classes, self.unsupported)
-        return _decide(ranked, self.refused, self.unsupported, self.accepting, self.refusing)
+        ranked = _rank(_margins(self.planes, words), self.planes[0].classes, self.unsupported)
+        like = ranked.like(self.likeness)
+        return _decide(ranked, like, self.refused, self.unsupported, self.accepting, self.refusing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,71 +65,107 @@ class LearnedIntents:
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """The best supported intent of each case, how far it is ahead, and how like it (against being unsupported)."""
+    """The best supported intent of each case; its margin, the second best's, and that of being unsupported."""
 
     labels: Labels
-    lead: Floats
-    likeness: Floats
+    best: Floats
+    second: Floats
+    other: Floats
+
+    @property
+    def lead(self) -> Floats:
+        """How sure the best intent is."""
+        return 2 * self.best - self.second
+
+    def like(self, weights: tuple[float, float, float]) -> Floats:
+        """How like its best intent a case is."""
+        return weights[0] * self.best + weights[1] * self.second + weights[2] * self.other
 
 
-def words_of(reader: Reader, read: Read) -> csr_matrix:
-    """What was said as letters and words, what was said around it, and its vector if a sentence encoder is set."""
+def words_of(reader: Reader, read: Read) -> Blocks:
+    """What was said as letters and words with what was said around it; its vector, if a sentence encoder is set."""
     from scipy.sparse import csr_matrix, hstack
 
     before = read.exchanges.step(-1)
     around = [at(read.answered, before), at(read.said, before), read.answered]
     blocks = [reader.letters.place(read.exchanges.texts("text")), *(0.5 * block for block in around)]
-    if reader.folder:
-        blocks.append(csr_matrix(read.said_vectors.astype(np.float32)))
-    return hstack(blocks, format="csr", dtype=np.float32)
+    words = hstack(blocks, format="csr", dtype=np.float32)
+    return (words, csr_matrix(read.said_vectors.astype(np.float32))) if reader.folder else (words,)
 
 
 def learn_intents(
-    words: csr_matrix, labels: Labels, dialogue: Places, params: GroundTruthParams
+    words: Blocks, labels: Labels, dialogue: Places, params: GroundTruthParams
 ) -> LearnedIntents:
     """Learn from cases with labels; confidence from parts of the dialogues that were held out."""
-    part = parts(dialogue, params.folds, params.seed)
     classes = tuple(np.unique(labels).tolist())
+    margins = _unseen(words, labels, parts(dialogue, params.folds, params.seed), classes, params)
+    ranked = _rank(margins, classes, params.unsupported_intent)
+    weights = _weights(ranked, labels == params.unsupported_intent)
+    like = ranked.like(weights)
+    refused = _refused(like[ranked.labels == labels], labels, params)
+    accepted = like >= refused
+    right = np.where(accepted, ranked.labels, params.unsupported_intent) == labels
+    right = right.astype(np.float64)
+    accepting = learn_calibration(ranked.lead[accepted], right[accepted])
+    refusing = learn_calibration(refused - like[~accepted], right[~accepted])
+    planes = _planes(words, labels, params)
+    intents = Intents(planes, params.unsupported_intent, weights, refused, accepting, refusing)
+    decided = _decide(ranked, like, refused, params.unsupported_intent, accepting, refusing)
+    return LearnedIntents(intents, *decided)
+
+
+def _planes(words: Blocks, labels: Labels, params: GroundTruthParams) -> tuple[linear.Linear, ...]:
+    pairs = zip(words, _PENALTIES, strict=False)
+    return tuple(linear.learn_classes(block, labels, params.seed, penalty) for block, penalty in pairs)
+
+
+def _margins(planes: tuple[linear.Linear, ...], words: Blocks) -> Floats:
+    """The sum over the blocks; one column for each class."""
+    made = [_all_margins(own, block) for own, block in zip(planes, words, strict=True)]
+    return np.asarray(np.sum(made, axis=0), dtype=np.float64)
+
+
+def _unseen(
+    words: Blocks, labels: Labels, part: Places, classes: tuple[str, ...], params: GroundTruthParams
+) -> Floats:
+    """Margins by planes that had not seen a case's dialogue; -1 of a class that they had not seen either."""
     margins = np.full((len(labels), len(classes)), -1.0)
     for number in range(params.folds):
         inside = part == number
         if inside.any() and not inside.all():
-            made = linear.learn_classes(words[~inside], labels[~inside], params.seed, 0.5)
-            margins[np.ix_(inside, np.searchsorted(classes, made.classes))] = _all_margins(
-                made.margins(words[inside])
-            )
-    ranked = _rank_columns(margins, classes, params.unsupported_intent)
-    refused = _refused(ranked, labels, params)
-    accepted = ranked.likeness >= refused
-    right = np.where(accepted, ranked.labels, params.unsupported_intent) == labels
-    right = right.astype(np.float64)
-    accepting = learn_calibration(ranked.lead[accepted], right[accepted])
-    refusing = learn_calibration(refused - ranked.likeness[~accepted], right[~accepted])
-    planes = linear.learn_classes(words, labels, params.seed, 0.5)
-    intents = Intents(planes, params.unsupported_intent, refused, accepting, refusing)
-    decided = _decide(ranked, refused, params.unsupported_intent, accepting, refusing)
-    return LearnedIntents(intents, *decided)
+            made = _planes(tuple(block[~inside] for block in words), labels[~inside], params)
+            columns = np.searchsorted(classes, made[0].classes)
+            margins[np.ix_(inside, columns)] = _margins(made, tuple(block[inside] for block in words))
+    return margins
 
 
-def _refused(ranked: _Ranked, labels: Labels, params: GroundTruthParams) -> float:
+def _weights(ranked: _Ranked, unsupported: Flags) -> tuple[float, float, float]:
+    """What of the margins tells supported requests from others (logistic regression; both sides weigh the same)."""
+    from sklearn.linear_model import LogisticRegression
+
+    if not unsupported.any() or unsupported.all():
+        return 1.0, 0.0, -1.0
+    rows = np.column_stack([ranked.best, ranked.second, ranked.other])
+    made = LogisticRegression(class_weight="balanced").fit(rows, ~unsupported)
+    best, second, other = made.coef_[0].tolist()
+    return float(best), float(second), float(other)
+
+
+def _refused(understood: Floats, labels: Labels, params: GroundTruthParams) -> float:
     """The likeness below which the allowed share of rightly understood requests lies; none if none is unsupported."""
-    if params.unsupported_intent not in labels:
+    if params.unsupported_intent not in labels or not len(understood):
         return float("-inf")
-    return float(np.quantile(ranked.likeness[ranked.labels == labels], params.refused_share))
+    return float(np.quantile(understood, params.refused_share))
+
+
+def _all_margins(planes: linear.Linear, rows: csr_matrix) -> Floats:
+    """One column for each class: of two classes LIBLINEAR keeps the second's alone."""
+    made = planes.margins(rows)
+    return np.column_stack([-made, made]) if len(planes.classes) == 2 else made
 
 
 def _rank(margins: Floats, classes: tuple[str, ...], unsupported: str) -> _Ranked:
-    return _rank_columns(_all_margins(margins), classes, unsupported)
-
-
-def _all_margins(margins: Floats) -> Floats:
-    """One column for each class: of two classes LIBLINEAR keeps the second's alone."""
-    return np.column_stack([-margins, margins]) if margins.shape[1] == 1 else margins
-
-
-def _rank_columns(margins: Floats, classes: tuple[str, ...], unsupported: str) -> _Ranked:
     names = np.array(classes, dtype=str)
-    margins = margins[:, : len(names)]
     supported = np.flatnonzero(names != unsupported)
     if not len(supported):
         supported = np.arange(len(names))
@@ -126,22 +174,29 @@ def _rank_columns(margins: Floats, classes: tuple[str, ...], unsupported: str) -
     best = order[:, -1]
     second = order[:, -2] if known.shape[1] > 1 else np.full(len(best), -1.0)
     other = margins[:, names == unsupported].max(axis=1, initial=-1.0)
-    return _Ranked(names[supported][known.argmax(axis=1)], best + (best - second), best - other)
+    return _Ranked(names[supported][known.argmax(axis=1)], best, second, other)
 
 
 def _decide(
-    ranked: _Ranked, refused: float, unsupported: str, accepting: Calibration, refusing: Calibration
+    ranked: _Ranked,
+    like: Floats,
+    refused: float,
+    unsupported: str,
+    accepting: Calibration,
+    refusing: Calibration,
 ) -> tuple[Labels, Floats]:
-    accepted = ranked.likeness >= refused
+    accepted = like >= refused
     labels = np.where(accepted, ranked.labels, unsupported)
-    below = np.where(accepted, 0.0, refused - ranked.likeness)
+    below = np.where(accepted, 0.0, refused - like)
     return labels, np.where(accepted, accepting.of(ranked.lead), refusing.of(below))
 
 
 def save(intents: Intents, folder: Path) -> None:
     """Write JSON and arrays."""
-    linear.write(intents.planes, folder / "planes")
+    for number, planes in enumerate(intents.planes):
+        linear.write(planes, folder / f"planes-{number}")
     rest = {
+        "blocks": len(intents.planes), "likeness": intents.likeness,
         "unsupported": intents.unsupported, "accepting": asdict(intents.accepting),
         "refusing": asdict(intents.refusing), "refused": _finite(intents.refused), "sure": _finite(intents.sure),
     }  # fmt: skip
@@ -159,5 +214,7 @@ def load(folder: Path) -> Intents:
         Calibration(*(tuple(rest[name][axis]) for axis in ("scores", "probabilities")))
         for name in ("accepting", "refusing")
     )
-    planes, refused, sure = linear.read(folder / "planes"), float(rest["refused"]), float(rest["sure"])
-    return Intents(planes, rest["unsupported"], refused, accepting, refusing, sure)
+    planes = tuple(linear.read(folder / f"planes-{number}") for number in range(rest["blocks"]))
+    refused, sure = float(rest["refused"]), float(rest["sure"])
+    best, second, other = rest["likeness"]
+    return Intents(planes, rest["unsupported"], (best, second, other), refused, accepting, refusing, sure)

@@ -236,7 +236,7 @@ def _intents(reader: Reader, read: Read, given: Given, params: GroundTruthParams
     if len(known) < FEWEST:
         return None
     labels = np.array(given.labels, dtype=str)[given.shares[known].argmax(axis=1)]
-    words = intents.words_of(reader, read)[known]
+    words = tuple(block[known] for block in intents.words_of(reader, read))
     learned = intents.learn_intents(words, labels, read.exchanges.dialogue[known], params)
     bar = given.bar(params.single_annotator)
     sure = threshold_at(bar, learned.unseen, (learned.labels == labels).astype(np.float64))
