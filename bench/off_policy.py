@@ -1,6 +1,7 @@
 """DM, IPS, SNIPS and DR against policies whose value was logged: Open Bandit, both ways; and the cost of clipping.
 
     python -m bench.off_policy --path DIR [--clips inf 100 10]
+    python -m bench.off_policy --world small [--clips inf 20 5]
 
 Each policy's click rate is estimated from the other policy's log alone, then compared with what its own log says. The
 even policy ("random") has known probabilities. Those of "bts" changed by the hour and are told for the items only that
@@ -8,6 +9,9 @@ it showed: as a policy to be valued it is taken at its average, its own log's fr
 reward model of DM and DR is each item's click rate, shrunk towards the mean; that of DR is fitted on the other four
 fifths of the log. Intervals are of a bootstrap over impressions; for DM, whose contributions know nothing of its
 model's error, the model is fitted again in every draw.
+
+In the world, whose true value of any policy is known, the log is that of voice, which shows one result, and the policy
+shows a result the likelier the less it is wanted; the model of DM and DR knows the mean alone.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +38,7 @@ from ml.toolkit.off_policy import (
     lost_mass,
     weights,
 )
+from ml.world import World, simulate
 
 POLICIES = ("random", "bts")
 POSITIONS = 3
@@ -49,12 +55,61 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--path", type=Path, required=True, help="folder of the data set open_bandit")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--path", type=Path, help="folder of the data set open_bandit")
+    where.add_argument("--world", help="size of a world")
     parser.add_argument("--clips", nargs="+", type=float, default=[NO_CLIP, 100.0, 10.0])
     options = parser.parse_args()
     print(HEADER)
-    for row in table(logged(options.path), options.clips):
+    for row in (
+        in_world(options.world, options.clips)
+        if options.world
+        else table(logged(options.path), options.clips)
+    ):
         print(row)
+
+
+def in_world(size: str, clips: list[float]) -> Iterator[str]:
+    """Markdown rows of every estimator and clip for the world's log of voice; "own log" is the truth."""
+    rounds, value = of_voice(simulate(size, seed=7))
+    truth = Interval(value, value, value)
+    name = f"world, {size} | voice → what is wanted least"
+    yield row_of(
+        name, "DM", NO_CLIP, interval(rounds.reward), truth, "– | –"
+    )  # its model is the mean, drawn anew
+    for clip in (clip for clip in clips if clip == NO_CLIP or weights(rounds).max() > clip):
+        lost = "–" if clip == NO_CLIP else f"{lost_mass(rounds, clip):.1%}"
+        for label, found in estimates(rounds, clip).items():
+            yield row_of(name, label, clip, found, truth, f"{effective_size(rounds, clip):,.0f} | {lost}")
+
+
+def of_voice(world: World) -> tuple[Rounds, float]:
+    """The world's voice log for a policy that shows a result the likelier the less it is wanted; its true value.
+
+    Propensities are the log's own frequencies; results shown fewer than three times are never chosen by the policy.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("set threads = 1")
+        for name in ("outcomes", "dirty_searches", "examination"):
+            connection.register(name, world.truth[name])
+        connection.register("searches", world.tables["searches"])
+        rows = connection.execute(
+            """with log as (from searches anti join dirty_searches using (search_id) where modality = 'voice'),
+                    shown as (select query, product_id, count(*) as n,
+                                     if(n >= 3, exp(-12 * any_value(engage)), 0) as wish
+                              from log join outcomes using (query, product_id, modality) group by all),
+                    chosen as (select *, wish / sum(wish) over (partition by query) as target,
+                                      n / sum(n) over (partition by query) as propensity
+                               from shown qualify max(n) over (partition by query) >= 3),
+                    valued as (select query, sum(target * probability * engage) as truth from chosen
+                               join outcomes using (query, product_id) join examination using (modality)
+                               where modality = 'voice' group by query)
+               select engaged::double as reward, propensity, target, avg(engaged::double) over () as fitted,
+                      fitted as fitted_target, truth
+               from log join chosen using (query, product_id) join valued using (query)"""
+        ).fetchnumpy()
+    rounds = Rounds(*(np.asarray(rows[name], dtype=np.float64) for name in Rounds.__slots__))
+    return rounds, float(rows["truth"].mean())
 
 
 def table(log: pa.Table, clips: list[float]) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import duckdb
 import numpy as np
 import pytest
 
+from bench.off_policy import of_voice
 from ml.toolkit.off_policy import (
     Floats,
     Rounds,
@@ -158,7 +158,7 @@ def world() -> World:
 
 def test_the_worlds_other_ranker_is_valued_from_its_log(world: World) -> None:
     """Voice shows one result. What if it were mostly the one that is wanted least? The truth is the world's."""
-    rounds, truth = _voice(world)
+    rounds, truth = of_voice(world)
     assert truth < 0.93 * rounds.reward.mean()  # another policy, indeed
     for estimator in (ips, snips, doubly_robust):
         found = interval(estimator(rounds))
@@ -168,32 +168,3 @@ def test_the_worlds_other_ranker_is_valued_from_its_log(world: World) -> None:
     plain, clipped = interval(ips(rounds)), interval(ips(rounds, 5.0))
     assert clipped.high - clipped.low < 0.9 * (plain.high - plain.low)
     assert 0 < plain.point - clipped.point < lost_mass(rounds, 5.0)
-
-
-def _voice(world: World) -> tuple[Rounds, float]:
-    """The world's voice log for a policy that shows a result the likelier the less it is wanted; its true value.
-
-    Propensities are the log's own frequencies; results shown fewer than three times are never chosen by the policy.
-    """
-    with duckdb.connect() as connection:
-        connection.execute("set threads = 1")
-        for name in ("outcomes", "dirty_searches", "examination"):
-            connection.register(name, world.truth[name])
-        connection.register("searches", world.tables["searches"])
-        rows = connection.execute(
-            """with log as (from searches anti join dirty_searches using (search_id) where modality = 'voice'),
-                    shown as (select query, product_id, count(*) as n,
-                                     if(n >= 3, exp(-12 * any_value(engage)), 0) as wish
-                              from log join outcomes using (query, product_id, modality) group by all),
-                    chosen as (select *, wish / sum(wish) over (partition by query) as target,
-                                      n / sum(n) over (partition by query) as propensity
-                               from shown qualify max(n) over (partition by query) >= 3),
-                    valued as (select query, sum(target * probability * engage) as truth from chosen
-                               join outcomes using (query, product_id) join examination using (modality)
-                               where modality = 'voice' group by query)
-               select engaged::double as reward, propensity, target, avg(engaged::double) over () as fitted,
-                      fitted as fitted_target, truth
-               from log join chosen using (query, product_id) join valued using (query)"""
-        ).fetchnumpy()
-    rounds = Rounds(*(np.asarray(rows[name], dtype=np.float64) for name in Rounds.__slots__))
-    return rounds, float(rows["truth"].mean())

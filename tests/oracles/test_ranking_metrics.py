@@ -69,6 +69,16 @@ def test_bm25_is_the_textbooks(query: str) -> None:
     np.testing.assert_allclose(found, asked, atol=1e-5)
 
 
+def test_an_index_for_one_query_matches_it_as_the_whole_index_does() -> None:
+    rows = shop()["products"].to_pylist()
+    whole = lexicon.documents(rows)
+    rare, places = lexicon.rarity(whole), np.arange(len(rows))
+    for query in ("red garden", "toy", "", "😀 vintage"):
+        asked = lexicon.match(query, places, lexicon.documents(rows, query), rare)
+        for name, values in lexicon.match(query, places, whole, rare).items():
+            np.testing.assert_array_equal(asked[name], values, err_msg=name)
+
+
 def test_expression_and_service_match_alike() -> None:
     tables = opened(shop())
     time = clock(END, PARAMS)

@@ -61,7 +61,7 @@ def _matched(query: str, some: Candidates, catalogue: Catalogue) -> dict[str, Fl
     known = some.places >= 0
     columns = lexicon.match(query, np.maximum(some.places, 0), catalogue.documents, catalogue.rarity)
     if not known.all():
-        new = lexicon.documents([some.told[row] for row in np.flatnonzero(~known).tolist()])
+        new = lexicon.documents([some.told[row] for row in np.flatnonzero(~known).tolist()], query)
         fresh = lexicon.match(query, np.arange(len(new)), new, catalogue.rarity)
         for name, values in columns.items():
             values[~known] = fresh[name]

@@ -25,6 +25,7 @@ from ml.families.relevance_fusion.cases import Cases, cases_of
 from ml.families.relevance_fusion.catalogue import numbers
 from ml.families.relevance_fusion.columns import KEY
 from ml.families.relevance_fusion.fusing import Point
+from ml.families.relevance_fusion.params import ENGAGEMENT_SHARE
 from ml.families.relevance_fusion.rankers import RANKERS
 from ml.families.relevance_fusion.worth import Board, board, case_order
 
@@ -131,7 +132,7 @@ def _mean(values: Floats) -> float:
 def curve(both: Board) -> dict[Point, Floats]:
     """Every ranking of the sweep: the weighted sums of the predicted chances, and the mixtures of labels."""
     chances = {name: score_of(both, name) for name in RANKERS}
-    units = fusing.units_of(both, chances, share=0.2)
+    units = fusing.units_of(both, chances, share=ENGAGEMENT_SHARE)
     out = {Point(fusing.SCORES, float(w)): units.fused(chances, float(w)) for w in _CURVE}
     for name in both.table.column_names:
         if name.startswith("mix_"):

@@ -70,8 +70,9 @@ class Rarity:
         return float(np.log(1 + (self.products - having + 0.5) / (having + 0.5)))
 
 
-def documents(products: Sequence[Texts]) -> Documents:
-    """Index products by title, description, category and brand."""
+def documents(products: Sequence[Texts], query: str | None = None) -> Documents:
+    """Index products by title, description, category and brand; for one `query` alone, where it is given."""
+    only = None if query is None else grams_of(query).union(terms_of(query))
     headings = [normal_text(product.get("title")) for product in products]
     words = [
         f"{heading} {normal_text(product.get('brand'))} {normal_text(product.get('category'))}"
@@ -80,10 +81,10 @@ def documents(products: Sequence[Texts]) -> Documents:
     prose = [normal_text(product.get("description"), LONGEST_TEXT) for product in products]
     said = [terms_of(some) for some in words]
     return Documents(
-        _postings(said),
-        _postings([terms_of(some) for some in headings]),
-        _postings([terms_of(some) for some in prose]),
-        _postings([sorted(grams_of(some)) for some in headings]),
+        _postings(said, only),
+        _postings([terms_of(some) for some in headings], only),
+        _postings([terms_of(some) for some in prose], only),
+        _postings([sorted(grams_of(some)) for some in headings], only),
         np.asarray([len(some) for some in said], dtype=np.float64),
     )
 
@@ -94,14 +95,14 @@ def rarity(of: Documents) -> Rarity:
     return Rarity(len(of), mean, {term: len(places) for term, (places, _) in of.words.found.items()})
 
 
-def _postings(texts: Sequence[Sequence[str]]) -> Postings:
+def _postings(texts: Sequence[Sequence[str]], only: set[str] | None) -> Postings:
     found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     sizes = []
     for place, terms in enumerate(texts):
         counted = Counter(terms)
         sizes.append(len(counted))
-        for term, number in counted.items():
-            found[term].append((place, number))
+        for term in counted if only is None else counted.keys() & only:
+            found[term].append((place, counted[term]))
     arrays = {
         term: (np.asarray([p for p, _ in some]), np.asarray([n for _, n in some], dtype=np.float64))
         for term, some in found.items()

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import ibis
 import numpy as np
@@ -29,7 +31,8 @@ from ml.families.relevance_fusion.worth import board, case_order
 from ml.toolkit import boosting
 
 Boosters = dict[str, xgb.Booster]
-_TRIAL_GROUPS = 4
+Rounds = Mapping[str, int]
+_TRIAL_GROUPS, _TRIAL_PERIODS = 4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,22 @@ class Model:
 def fit(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> Model:
     """Fit on what the matrix knows before `as_of`.
 
-    A trial learns without the last period's searches and a quarter of the queries' judgements; on these the rankers are
-    calibrated, the sweep is made, and the policy picks the operating point. Then all rankers are grown on everything.
+    A trial learns without the last periods' searches and a quarter of the queries' judgements; on these the rankers
+    show how many rounds they need and are calibrated, the sweep is made, and the policy picks the operating point. Then
+    all rankers are grown on everything.
     """
     known, model = _prepared(matrix, as_of, params)
-    return replace(model, fusion=_trial(known, params), boosters=_boosters(known, params))
+    fusion, rounds = _trial(known, params)
+    return replace(model, fusion=fusion, boosters=_boosters(known, params, rounds))
 
 
 def fit_rankers(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> Model:
-    """The three rankers alone, without trial and mixtures: half the work."""
+    """The three rankers alone, without mixtures and sweep."""
     known, model = _prepared(matrix, as_of, params)
-    return replace(model, boosters=_boosters(known, params.model_copy(update={"fusion": fusing.SCORES})))
+    alone = params.model_copy(update={"fusion": fusing.SCORES})
+    learn, judge = held_out(known, alone)
+    rounds = _rounds(_boosters(learn, alone), judge, alone)
+    return replace(model, boosters=_boosters(known, alone, rounds))
 
 
 def _prepared(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> tuple[Sheet, Model]:
@@ -114,14 +122,18 @@ def _training_rows(summed: ibis.Table, params: RelevanceFusionParams) -> ibis.Ta
     return some if params.debias == "lambdarank_unbiased" else some.drop(*COUNTS)
 
 
-def _boosters(known: Sheet, params: RelevanceFusionParams) -> Boosters:
-    """Every ranker that there are labels for, and the mixtures where there are labels of both kinds."""
+def _boosters(known: Sheet, params: RelevanceFusionParams, rounds: Rounds = MappingProxyType({})) -> Boosters:
+    """Every ranker that there are labels for, and the mixtures where there are labels of both kinds.
+
+    `rounds`: how many each ranker needs, where that is known.
+    """
     grown: Boosters = {}
     good = rankers.judged(known, params.seed)
     if len(good.label):
-        grown[RELEVANCE] = rankers.grow(good, params)
-        known = Sheet(known.rows, rankers.told(known.seen, _foretold(known, params)))
-    grown |= _wanted(known, params)
+        recipe: dict[str, Any] = {"rounds": rounds.get(RELEVANCE), "rising": rankers.only_rising(good)}
+        grown[RELEVANCE] = rankers.grow(good, params, **recipe)
+        known = Sheet(known.rows, rankers.told(known.seen, _foretold(known, params, recipe)))
+    grown |= _wanted(known, params, rounds)
     if RELEVANCE in grown and rankers.PURCHASE in grown and params.fusion != fusing.SCORES:
         for weight in params.mixes:
             rows = rankers.mixed(known, weight, params)
@@ -129,7 +141,7 @@ def _boosters(known: Sheet, params: RelevanceFusionParams) -> Boosters:
     return grown
 
 
-def _foretold(known: Sheet, params: RelevanceFusionParams) -> Floats:
+def _foretold(known: Sheet, params: RelevanceFusionParams, recipe: dict[str, Any]) -> Floats:
     """The relevance of every row as said by a ranker that has not seen the judgements of its query."""
     half = rankers.hashed(known.texts("query"), params.seed + 2, 2)
     said = np.full(len(half), np.nan)
@@ -137,11 +149,11 @@ def _foretold(known: Sheet, params: RelevanceFusionParams) -> Floats:
         others = rankers.judged(known.take(half != number), params.seed)
         if len(others.label):
             seen = known.seen[half == number]
-            said[half == number] = rankers.chances(rankers.grow(others, params), seen)
+            said[half == number] = rankers.chances(rankers.grow(others, params, **recipe), seen)
     return said
 
 
-def _wanted(known: Sheet, params: RelevanceFusionParams) -> Boosters:
+def _wanted(known: Sheet, params: RelevanceFusionParams, rounds: Rounds) -> Boosters:
     """Engagement, and purchase: of what is engaged with, or by itself where the method gives no chances."""
     grown: Boosters = {}
     if params.debias == "lambdarank_unbiased":
@@ -152,10 +164,10 @@ def _wanted(known: Sheet, params: RelevanceFusionParams) -> Boosters:
         return grown
     engaged = rankers.observed(known, rankers.ENGAGEMENT, params.debias)
     if engaged.label.any():
-        grown[rankers.ENGAGEMENT] = rankers.grow(engaged, params)
+        grown[rankers.ENGAGEMENT] = rankers.grow(engaged, params, rounds=rounds.get(rankers.ENGAGEMENT))
         bought = rankers.converted(known)
         if bought.label.any():
-            grown[rankers.PURCHASE] = rankers.grow(bought, params)
+            grown[rankers.PURCHASE] = rankers.grow(bought, params, rounds=rounds.get(rankers.PURCHASE))
     return grown
 
 
@@ -164,31 +176,49 @@ def mix_name(weight: float) -> str:
     return f"mix_{round(100 * weight)}"
 
 
-def _trial(known: Sheet, params: RelevanceFusionParams) -> Fusion:
-    """Fit without the held-out rows, then calibrate, sweep and choose on them."""
+def _trial(known: Sheet, params: RelevanceFusionParams) -> tuple[Fusion, Rounds]:
+    """Fit without the held-out rows, then calibrate, sweep and choose on them; and how many rounds to grow."""
     learn, judge = held_out(known, params)
     boosters = _boosters(learn, params)
+    rounds = _rounds(boosters, judge, params)
+    boosters |= {name: boosters[name][:number] for name, number in rounds.items()}
     raw = said(boosters, judge.seen)
     calibrations = {name: _calibration(boosters, judge, name, params) for name in RANKERS if name in raw}
     chances = calibrated(raw, calibrations, len(judge.seen))
-    held = board(judge.rows)
+    held = board(judge.rows, chances)
     units = fusing.units_of(held, chances, params.engagement_share)
     mixed = {weight: raw[mix_name(weight)] for weight in params.mixes if mix_name(weight) in raw}
     scored = fusing.sweep(chances, mixed, units, params)
     chosen = fusing.choose(held, scored, params)
     curve = fusing.curve(held, scored, params.bootstrap, params.seed, chosen)
-    return Fusion(calibrations, units, chosen, curve)
+    return Fusion(calibrations, units, chosen, curve), rounds
+
+
+def _rounds(boosters: Boosters, judge: Sheet, params: RelevanceFusionParams) -> Rounds:
+    """After how many rounds each ranker of chances tells the held-out rows best."""
+    judge = Sheet(judge.rows, told_relevance(boosters, judge.seen))
+    blind = Sheet(judge.rows, rankers.told(judge.seen, np.array(np.nan)))
+    rows = {RELEVANCE: rankers.judged(blind, params.seed)}
+    if params.debias != "lambdarank_unbiased":
+        rows[rankers.ENGAGEMENT] = rankers.observed(judge, rankers.ENGAGEMENT, params.debias)
+        rows[rankers.PURCHASE] = rankers.converted(judge)
+    return {
+        name: rankers.enough(boosters[name], some, params.rounds)
+        for name, some in rows.items()
+        if name in boosters and len(some.label)
+    }
 
 
 def held_out(known: Sheet, params: RelevanceFusionParams) -> tuple[Sheet, Sheet]:
-    """What the trial learns from, and what it is judged by: the searches of the last period (of a quarter of the
-    queries, where there is but one period) and the judgements of a quarter of the queries; the latter in the order
-    of a board."""
+    """What the trial learns from, and what it is judged by: the searches of the last _TRIAL_PERIODS (fewer, where there
+    are not that many others; of a quarter of the queries, where there is but one) and the judgements of a quarter of
+    the queries; the latter in the order of a board."""
     days = np.asarray(known.rows.column("day").cast("string").to_pylist(), dtype=str)
     group = rankers.hashed(known.texts("query"), params.seed + 1, _TRIAL_GROUPS) == 0
     shown = known.column("shown") > 0
     periods = np.unique(days[shown])
-    last = days == (periods[-1] if len(periods) else max(days, default=""))
+    held = periods[-max(1, min(_TRIAL_PERIODS, len(periods) // 2)) :]
+    last = np.isin(days, held if len(periods) else np.asarray([max(days, default="")], dtype=str))
     late = shown & (last if len(periods) > 1 else group)
     judge = known.hiding(~group, ~late)
     judge.seen[np.ix_(group, [list(FEATURES).index(name) for name in JUDGED])] = np.nan

@@ -9,6 +9,7 @@ from pydantic import Field
 from ml.families.record import FamilyParams
 
 TFIDF = "tfidf"
+ENGAGEMENT_SHARE = 0.05
 
 
 class RelevanceFusionParams(FamilyParams):
@@ -21,6 +22,7 @@ class RelevanceFusionParams(FamilyParams):
     relevance_floor: of the relevance at the first place that the relevance ranker reaches alone, the share that the
         operating point must keep.
     engagement_share: how much of "wanted" is engagement; the rest is purchase.
+    rounds: the most trees of a booster; a ranker of chances takes as many as the trial shows to be enough.
     fusion: `scores` (a weighted sum), `labels` (stochastic label aggregation), or the `better` of both.
     encoder: what compares meanings: `tfidf` (TF-IDF and SVD, `text_components` directions), or the folder of a
         sentence-transformers model on this machine, which must be there wherever the model is used.
@@ -41,7 +43,7 @@ class RelevanceFusionParams(FamilyParams):
     fusion: Literal["scores", "labels", "better"] = "better"
     weights: int = Field(20, ge=2, le=100)
     mixes: tuple[float, ...] = (0.25, 0.5, 0.75)
-    engagement_share: float = Field(0.2, ge=0, le=1)
+    engagement_share: float = Field(ENGAGEMENT_SHARE, ge=0, le=1)
     relevance_floor: float = Field(0.95, ge=0, le=1)
     head_queries: int = Field(200, ge=1)
     top_k: int = Field(10, ge=1)

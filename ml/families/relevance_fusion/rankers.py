@@ -12,6 +12,7 @@ fitted by the logistic loss. Three ways to correct for position:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow as pa
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from ml.families.relevance_fusion.columns import FEATURES, JUDGED, PLACES
+from ml.families.relevance_fusion.columns import FEATURES, JUDGED, MATCH, PLACES
 from ml.families.relevance_fusion.params import RelevanceFusionParams
 from ml.families.relevance_fusion.sheet import Floats, Sheet
 from ml.toolkit import boosting
@@ -28,7 +29,10 @@ RELEVANCE, ENGAGEMENT, PURCHASE = "relevance", "engagement", "purchase"
 RANKERS = (RELEVANCE, ENGAGEMENT, PURCHASE)
 TOP_GRADE = 3.0
 _COUNT = {ENGAGEMENT: "engaged", PURCHASE: "purchased"}
+RISING = (*MATCH, "semantic")  # a better match is never less relevant: what few judgements cannot teach
+FEW = 1200  # judged pairs
 _LAYERS = 5
+_SHARES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ def judged(known: Sheet, seed: int) -> Labelled:
     columns = [list(FEATURES).index(name) for name in JUDGED]
     seen[np.ix_(hashed(some.texts("query"), seed, 2) == 0, columns)] = np.nan
     return Labelled(Sheet(some.rows, seen), some.column("grade") / TOP_GRADE, 1.0 / times[place])
+
+
+def only_rising(good: Labelled) -> tuple[str, ...]:
+    """The columns that can only raise relevance: RISING where few pairs were judged, none where many were."""
+    return RISING if good.weight.sum() < FEW else ()
 
 
 def converted(known: Sheet) -> Labelled:
@@ -120,18 +129,42 @@ def _even(rows: Labelled) -> Labelled:
     return Labelled(rows.sheet, rows.label / mean, rows.weight / rows.weight.mean())
 
 
-def grow(rows: Labelled, params: RelevanceFusionParams, objective: str = "binary:logistic") -> xgb.Booster:
-    """A booster of the mean label: chances, or any numbers with `reg:squarederror`."""
+def grow(
+    rows: Labelled,
+    params: RelevanceFusionParams,
+    objective: str = "binary:logistic",
+    rounds: int | None = None,
+    rising: Collection[str] = (),
+) -> xgb.Booster:
+    """A booster of the mean label: chances, or any numbers with `reg:squarederror`.
+
+    `rounds` instead of params'; `rising`: columns that can only raise what is said.
+    """
     mean = float(np.average(rows.label, weights=rows.weight))
     recipe = boosting.Recipe(
-        objective=objective, rounds=params.rounds, learning_rate=params.learning_rate, depth=params.depth,
+        objective=objective, rounds=rounds or params.rounds, learning_rate=params.learning_rate, depth=params.depth,
         minimum_weight=5.0, columns=0.6, seed=params.seed, nthread=params.nthread,
-        options={"base_score": float(np.clip(mean, 1e-4, 1 - 1e-4))},
+        options={"base_score": float(np.clip(mean, 1e-4, 1 - 1e-4)),
+                 "monotone_constraints": tuple(int(name in rising) for name in FEATURES)},
     )  # fmt: skip
     weight = rows.weight / rows.weight.mean()
     return boosting.grow(
         recipe, boosting.Table.of(list(FEATURES), rows.sheet.seen, recipe), rows.label, weight
     )
+
+
+def enough(booster: xgb.Booster, rows: Labelled, rounds: int) -> int:
+    """After how many rounds the booster tells rows that it has not seen best (logistic loss, on a grid of rounds)."""
+    weight = rows.weight.sum()
+    if not weight or rows.label.min() == rows.label.max():
+        return rounds
+    data = xgb.DMatrix(rows.sheet.seen, feature_names=list(FEATURES))
+    losses = {}
+    for number in sorted({max(1, round(rounds * share)) for share in _SHARES}):
+        chance = np.clip(booster.predict(data, iteration_range=(0, number)), 1e-6, 1 - 1e-6)
+        loss = rows.label * np.log(chance) + (1 - rows.label) * np.log(1 - chance)
+        losses[number] = -float(rows.weight @ loss) / weight
+    return min(losses, key=losses.__getitem__)
 
 
 def grow_unbiased(known: Sheet, ranker: str, params: RelevanceFusionParams) -> xgb.Booster:

@@ -16,7 +16,7 @@ from ml.families.relevance_fusion.catalogue import numbers
 
 Floats = NDArray[np.float64]
 AIMS = ("relevance", "purchase", "engagement")
-_PRIOR = 2.0
+_PRIOR, _PRIOR_TOLD = 2.0, 20.0  # looks that what is expected of a result is worth: the mean, or a prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,13 @@ def intervals(
     return np.stack([top.sum(axis=0) / bottom.sum(), low, high])
 
 
-def board(table: pa.Table) -> Board:
+def board(table: pa.Table, told: Mapping[str, Floats] | None = None) -> Board:
     """From rows in the order of `case_order`: query, product_id, modality, day, grade (null: not judged), exposure,
     engaged, purchased, searches.
 
     relevance: the mean grade over 3. engagement, purchase: how often it happened per time the product was looked at,
-    pulled towards the mean by _PRIOR looks; cases count by their searches.
+    pulled towards the mean by _PRIOR looks, or towards what is `told` of each row (by aim) by _PRIOR_TOLD looks: the
+    posterior mean, where the mean alone would make all that is seldom shown alike. Cases count by their searches.
     """
     names = case_names(table)
     grade, exposure = numbers(table, "grade"), np.nan_to_num(numbers(table, "exposure"))
@@ -95,8 +96,9 @@ def board(table: pa.Table) -> Board:
         count = numbers(table, what)[shown]
         if count.sum() > 0:
             cases = cases_of(names[shown])
-            usual = count.sum() / exposure[shown].sum()
-            worth = (count + _PRIOR * usual) / (exposure[shown] + _PRIOR)
+            usual = told[aim][shown] if told else count.sum() / exposure[shown].sum()
+            prior = _PRIOR_TOLD if told else _PRIOR
+            worth = (count + prior * usual) / (exposure[shown] + prior)
             volume = cases.sums(exposure[shown])
             sides[aim] = Side(shown, cases, worth, volume)
     return Board(table, names, sides)
