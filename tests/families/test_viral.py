@@ -19,9 +19,11 @@ from ml.errors import DataRejected
 from ml.families.viral import FAMILY
 from ml.families.viral.cascades import cascades
 from ml.families.viral.collections import Effect, demand_check, effects_of, reason
-from ml.families.viral.columns import FEATURES
+from ml.families.viral.columns import DRIFTING, FEATURES
 from ml.families.viral.demand import lifts
+from ml.families.viral.design import waiting
 from ml.families.viral.histories import histories
+from ml.families.viral.model import LINES, TREES, Seen, asked, raw
 from ml.families.viral.params import ViralParams
 from ml.families.viral.wording import words
 
@@ -147,6 +149,36 @@ def test_contributions_add_up_to_the_log_odds() -> None:
     both = made.join(summed, ["cascade_id", "point"])
     odds = np.log(both["doubles"].to_numpy() / (1 - both["doubles"].to_numpy()))
     np.testing.assert_allclose(both["contribution_sum"].to_numpy(), odds, atol=1e-4)
+
+
+def test_a_backtest_asks_about_the_time_until_its_day_and_no_longer_than_the_past_knows() -> None:
+    _, matrix, model = fitted()
+    rows = waiting(FAMILY.folds(matrix, END, PARAMS)[-1].test)
+    observed = rows["observed_at"].to_numpy().astype("datetime64[us]")
+    until = np.datetime64(END.isoformat(), "us")
+    hours = (until - observed) / np.timedelta64(1, "h")
+    told = asked(model, rows).columns[:, -1]
+    np.testing.assert_allclose(told, np.minimum(np.log1p(hours), model.exposure), rtol=1e-6)
+    assert len(set(told.tolist())) > 1
+    usual = asked(model, rows.drop_columns(["until"])).columns[:, -1]
+    assert set(usual.tolist()) == {np.float32(model.exposure)}
+
+
+def test_a_point_that_was_never_seen_is_answered_by_the_line_through_all() -> None:
+    _, matrix, model = fitted()
+    rows = waiting(FAMILY.folds(matrix, END, PARAMS)[-1].test)
+    seen = asked(model, rows)
+    strange = Seen(seen.columns, np.full(len(seen.points), "hour-5"))
+    assert np.isfinite(raw(model, "doubles", strange)).all()
+    assert "hour-5" not in model.lines["doubles"]["steady-lines"]
+    some = [point for point in model.lines["doubles"]["steady-lines"] if point]
+    assert some and set(some) <= set(matrix.to_pyarrow()["point"].to_pylist())
+
+
+def test_what_drifts_with_the_calendar_is_seen_by_trees_and_line_alone() -> None:
+    assert not set(DRIFTING) & set(LINES["steady-lines"].columns)
+    assert set(DRIFTING) < set(FEATURES)
+    assert sum(member.share for member in (*TREES.values(), *LINES.values())) == pytest.approx(1)
 
 
 def test_every_feature_has_words_of_its_own() -> None:

@@ -26,18 +26,20 @@ _OF_ROW = (
 def folds(matrix: ibis.Table, as_of: date, params: ViralParams) -> tuple[Fold, ...]:
     """One fold per origin, oldest first; its cases are the cascades that began before the next origin.
 
-    Sizes are those of the matrix's day: the cascades of the last fold had the least time to grow.
+    Sizes are those of the matrix's day: the cascades of the last fold had the least time to grow. That day is part of
+    the question (`until`): how many posts will there be by then?
     """
     starts = matrix.group_by("cascade_id").aggregate(started=matrix.started.max())
     days = origins(starts, as_of, params.windows, params.holdout)
     ends = [*days[1:], as_of]
     return tuple(
-        _fold(matrix, n, day, end) for n, (day, end) in enumerate(zip(days, ends, strict=True), start=1)
+        _fold(matrix, n, day, end, as_of)
+        for n, (day, end) in enumerate(zip(days, ends, strict=True), start=1)
     )
 
 
-def _fold(matrix: ibis.Table, number: int, origin: date, end: date) -> Fold:
-    stood = as_it_stood(matrix, number, origin, end)
+def _fold(matrix: ibis.Table, number: int, origin: date, end: date, as_of: date) -> Fold:
+    stood = as_it_stood(matrix, number, origin, end).mutate(until=ibis.timestamp(str(as_of)))
     return Fold(f"origin-{origin.isoformat()}", origin, stood, stood, truth(matrix, origin, end))
 
 

@@ -24,4 +24,14 @@ PRODUCT = (
     "text_length", "price", "product_posts", "product_since", "product_best", "selling", "image_score",
 )  # fmt: skip
 FEATURES = (*TIMING, *PLATFORM, *SPREAD, *HAWKES, *REACH, *CREATORS, *PRODUCT)
+DRIFTING = (
+    "newcomers",
+    "hour",
+    "weekday",
+    "start_hour",
+    *(name for name in PLATFORM if not name.startswith("passed")),
+    *(name for name in CREATORS if name.startswith(("since", "pace"))),
+)  # go with the calendar, and with how long people have been watched
+STEADY = tuple(name for name in FEATURES if name not in DRIFTING)
+PREFIX = (*(name for name in TIMING if name in STEADY), *SPREAD, *HAWKES, "passed", "passed_1")
 OUTCOME = ("open", "size", "last_at", "peak_at")

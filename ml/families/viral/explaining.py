@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ml.families.viral.columns import FEATURES, KEY
 from ml.families.viral.design import features_of, waiting
-from ml.families.viral.model import Model, contributions
+from ml.families.viral.model import Model, asked, contributions
 from ml.families.viral.params import ViralParams
 from ml.families.viral.wording import words
 
@@ -22,7 +22,7 @@ def explain(model: Model, matrix: ibis.Table, as_of: date, params: ViralParams) 
     """The features with the largest contributions to each prediction; with `all other features` they add up."""
     rows = waiting(matrix)
     known = features_of(rows)
-    parts = contributions(model, "doubles", known)
+    parts = contributions(model, "doubles", asked(model, rows))
     largest = np.argsort(-np.abs(parts[:, : len(FEATURES)]), axis=1, kind="stable")[:, :SHOWN]
     shown = np.take_along_axis(parts[:, : len(FEATURES)], largest, axis=1)
     values = np.take_along_axis(known.astype(np.float64), largest, axis=1)
