@@ -43,11 +43,15 @@ REPORTED = {
     "posts": ("whole", "counts", "examples", "lost", "days", "shares", "distinct_texts"),
     "searches": ("whole", "counts", "examples", "days", "shares", "distinct_texts"),
 }
-DEFAULTS: Mapping[str, Mapping[str, int]] = {
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "seasonality": {"history_days": 1100, "horizon": 28, "discontinued_after": 400},
+    "viral": {
+        "posts": [5, 10, 20, 40, 80], "hours": [1, 6, 24, 72, 168, 720, 2160, 8760], "fewest": 5, "quiet_hours": 168,
+        "holdout": 0.2,
+    },
     "relevance_fusion": {"history_days": 728, "period_days": 28, "windows": 3, "recent_periods": 2},
     "ground_truth": {},
-}
+}  # fmt: skip
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ SUBJECTS = {
             "posts",
             "viral",
             ("products", "creators", "posts", "order_lines"),
-            ("validate",),
+            ("validate", "features"),
         ),
         Subject(
             "searches",
