@@ -5,6 +5,9 @@ A version that loses the gate is recorded all the same; its promotion is skipped
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from airflow.sdk import DAG, BaseOperator, chain
 
 from plugins import dag_params
@@ -20,6 +23,9 @@ from plugins.stage_tasks import (
     RecordTask,
     StageTask,
 )
+
+if TYPE_CHECKING:
+    from ml.config import FamilyEntry
 
 
 def retrain(pipeline: Pipeline, family: str) -> DAG:
@@ -47,19 +53,20 @@ def retrain(pipeline: Pipeline, family: str) -> DAG:
             OpenRetrain(task_id=OPEN, family=family),
             *(StageTask(task_id=stage.kind, stage=stage) for stage in pipeline.by_family[family]),
             RecordTask(task_id=RECORD),
-            approve(family, pipeline.families[family].approval),
+            approve(family, pipeline.families[family]),
             PromoteTask(task_id="promote", outlets=[champion_asset(family)]),
         )
     return dag
 
 
-def approve(family: str, policy: str) -> BaseOperator:
+def approve(family: str, entry: FamilyEntry) -> BaseOperator:
     """The task `approve` under the family's policy."""
-    if policy == "auto":
+    if entry.approval == "auto":
         return ApproveTask(task_id="approve")
     from plugins.approval import AskPerson
 
-    return AskPerson(task_id="approve", family=family, execution_timeout=None)
+    within = timedelta(hours=entry.answer_within)
+    return AskPerson(task_id="approve", family=family, execution_timeout=None, response_timeout=within)
 
 
 pipeline = load_pipeline()

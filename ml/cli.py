@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
-from ml import __version__, cli_versions
+from ml import __version__, cli_doctor, cli_versions
 from ml.errors import BellwetherError, UsageError, refusal
 from ml.platform import commands
 
@@ -237,4 +237,5 @@ def _day(moment: datetime | None) -> date | None:
 
 
 cli_versions.add_to(app)
+cli_doctor.add_to(app)
 commands.add_to(app)

@@ -77,10 +77,12 @@ class GateParams(_Strict):
 class FamilyEntry(_Strict):
     """One family of the list: its policy, and its own parameters (typed by the family).
 
+    `answer_within`: hours that a person has to answer under the policy `human`; who does not answer has rejected.
     `limits`: bounds of metrics on the hold-out, beyond which the gate refuses, however good the rest is.
     """
 
     approval: Literal["auto", "human"] = "auto"
+    answer_within: float = Field(72.0, gt=0)
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
 

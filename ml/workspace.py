@@ -10,11 +10,14 @@ Nothing is written into the checkout. `dvc repro` typed in a workspace runs the 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -62,13 +65,43 @@ def create(
         return target
     fresh = target.with_name(f".{run_id}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
-    _copy_code(project or at.project, fresh)
-    (fresh / "params.yaml").write_text(yaml.safe_dump(dict(params), sort_keys=False))
-    for name in ("data/inputs/history", "data/inputs/champion"):
-        _input(fresh, name, inputs.get(name))
-    versioning.configure(fresh, store(at))
-    fresh.rename(target)
+    fresh.mkdir(parents=True)
+    with held(fresh):
+        _copy_code(project or at.project, fresh)
+        (fresh / "params.yaml").write_text(yaml.safe_dump(dict(params), sort_keys=False))
+        for name in ("data/inputs/history", "data/inputs/champion"):
+            _input(fresh, name, inputs.get(name))
+        versioning.configure(fresh, store(at))
+        fresh.rename(target)
     return target
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Show other processes of this machine that somebody works here: a shared lock, which ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process of this machine works there."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def drafts() -> list[Path]:
+    """Workspaces that were being made when their process died: none of those that are being made now."""
+    return [path for path in settings().runs.glob(".*.tmp") if path.is_dir() and not is_held(path)]
 
 
 def _input(folder: Path, name: str, pointer: str | None) -> None:

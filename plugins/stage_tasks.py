@@ -268,6 +268,10 @@ class ApproveTask(Task):
 
     def act(self, context: Context) -> None:
         """Let the promotion go on, or skip it and say why."""
+        from ml.actions.retrain import verdict_in_words, verdict_of
+
+        for line in verdict_in_words(verdict_of(self.run_id)):
+            self.log.info("%s", line)
         skip_if_lost(self.run_id)
 
 
@@ -283,11 +287,11 @@ class PromoteTask(Task):
 
         ti = context["ti"]
         self._link = ti.xcom_pull(task_ids=RECORD, key=MlflowRun().xcom_key) or ""
-        answer = ti.xcom_pull(task_ids="approve") or {}
-        person = (answer.get("responded_by_user") or {}).get("name")
-        version = promote(self.run_id, **({"actor": person} if person else {}))
+        version = promote(self.run_id, **_decided_by(ti.xcom_pull(task_ids="approve")))
         if version is None:
-            raise AirflowSkipException("not promoted: it lost to a version that was promoted meanwhile")
+            raise AirflowSkipException(
+                "not promoted: it was rejected, or lost to a version promoted meanwhile"
+            )
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"run_id": self.run_id, "version": version}
 
@@ -323,6 +327,13 @@ def skip_if_lost(run: str) -> None:
 
     if not approve(run):
         raise AirflowSkipException(f"not promoted: {'; '.join(verdict_of(run)['reasons'])}")
+
+
+def _decided_by(answer: Mapping[str, Any] | None) -> dict[str, str]:
+    """Who approved, and why, where a person did."""
+    person = ((answer or {}).get("responded_by_user") or {}).get("name")
+    why = str(((answer or {}).get("params_input") or {}).get("why") or "")
+    return {"actor": person, "why": why} if person else {}
 
 
 def _as_of(run: str) -> str:

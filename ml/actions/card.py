@@ -10,7 +10,7 @@ from ml import workspace
 from ml.publishing.cards import Figure, Metric, ModelCard, Slice, TableFacts, Verdict, model_card
 from ml.seams.ledger.models import Run, Snapshot
 from ml.seams.tracking import DataInput
-from ml.toolkit.gate import BASELINE, CHALLENGER, CHAMPION
+from ml.toolkit.gate import BASELINE, CHALLENGER, CHAMPION, in_words
 
 if TYPE_CHECKING:
     from ml.families.record import Family
@@ -82,6 +82,7 @@ def _verdict(verdict: Mapping[str, Any], folder: Path) -> Verdict:
         reasons=tuple(verdict["reasons"]),
         difference=_difference(headline) if headline else None,
         confidence=workspace.params_of(folder.name).gate.confidence,
+        words=in_words(verdict),
     )
 
 

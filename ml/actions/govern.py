@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ml.actions.retrain import follow, promote, refuse, verdict_of
+from ml.actions.retrain import follow, promote, refuse, verdict_in_words, verdict_of
 from ml.actions.score import resolve
 from ml.config import load_params, settings
 from ml.errors import UsageError
@@ -63,7 +63,7 @@ def waiting(family: str | None = None) -> list[Waiting]:
 
 
 def _waiting(run: Run) -> Waiting:
-    reasons = tuple(verdict_of(run.run_id)["reasons"])
+    reasons = verdict_in_words(verdict_of(run.run_id))
     return Waiting(
         str(run.family), run.run_id, run.notes["version"], run.as_of.isoformat(), run.opened_at, reasons
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from ml import workspace
 from ml.actions.retrain import check_model, model_pointer, open_workspace, stage_name
@@ -18,14 +19,17 @@ from ml.families import family as family_of
 from ml.families.loading import load_model
 from ml.publishing.catalogue import SCHEMAS
 from ml.publishing.pages import About, has_pages, write_site
+from ml.publishing.swap import shown
 from ml.seams import versioning
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Champion, Ledger
 from ml.seams.ledger.models import Publication, Run
-from ml.seams.warehouse import connect
+from ml.seams.warehouse import Label, connect
 from ml.stages.family_params import params_of
 
 PUBLICATIONS = "data/publications"
+PUBLISHED = "published"
+"""State of a run whose publications are in place and in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,23 @@ def publish(family: str, run_id: str) -> Published:
     if champion is None or missing:
         raise UsageError(str(missing), next_step=f"let retrain_{family} promote one first")
     run = open_workspace(family, run_id, kind="publish")
-    folder = workspace.run_stage(run_id, stage_name("features", family))
+    with workspace.held(workspace.existing(run_id)):
+        return _publish(at, ledger, run, champion)
+
+
+def _publish(at: Settings, ledger: Ledger, run: Run, champion: Champion) -> Published:
+    family = champion.family
+    _speak_as(ledger, run.run_id, champion)
+    folder = workspace.run_stage(run.run_id, stage_name("features", family))
     _bring_model(ledger, folder, champion)
     made = _publications(folder, family, run.as_of)
     publications = {name: stamped(table, champion.version) for name, table in made.items()}
     _keep(ledger, folder, champion)
     called = {named(name, family): table for name, table in publications.items()}
-    with connect(at.warehouse) as warehouse:
-        warehouse.swap(called)
-    site = _site(at, publications, run, champion)
     rows = {name: table.num_rows for name, table in called.items()}
+    with connect(at.warehouse) as warehouse:
+        warehouse.swap(called, Label(family, champion.version, run.as_of, run.data_digest, run.run_id, rows))
+    site = _site(at, publications, run, champion)
     ledger.record_publication(
         Publication(
             family=family,
@@ -81,9 +92,11 @@ def publish(family: str, run_id: str) -> Published:
             data_digest=run.data_digest,
             names=rows,
             site=str(site or ""),
+            run_id=run.run_id,
+            pages=(shown(site_of(at, family)) or "") if site else "",
         )
     )
-    ledger.update_run(run_id, status="published")
+    ledger.update_run(run.run_id, status=PUBLISHED)
     return Published(family, champion.version, run.as_of, site, rows)
 
 
@@ -105,6 +118,19 @@ def stamped(table: pa.Table, version: str) -> pa.Table:
 def named(publication: str, family: str) -> str:
     """What a publication is called in the warehouse: several families publish collections, each its own."""
     return f"{family}_{publication}" if publication in SCHEMAS else publication
+
+
+def site_of(at: Settings, family: str) -> Path:
+    """Where a family's landing pages are: a link to those in place."""
+    return at.reports / "collections" / family
+
+
+def _speak_as(ledger: Ledger, run_id: str, champion: Champion) -> None:
+    """Let the run use the champion's own parameters: a version goes on as it was trained, whatever is set by now."""
+    recorded = yaml.safe_load(ledger.run(champion.run_id).params)["families"][champion.family]
+    entry = workspace.params_of(run_id).entry(champion.family).model_dump(mode="json")
+    own = {**entry, "params": recorded.get("params") or {}}
+    workspace.set_param(run_id, "families", champion.family, own)
 
 
 def _bring_model(ledger: Ledger, folder: Path, champion: Champion) -> None:
@@ -146,5 +172,6 @@ def _site(at: Settings, publications: dict[str, pa.Table], run: Run, champion: C
         data_digest=run.data_digest,
         generated_from=(f"ingest {run.notes['ingest']}", f"model of {champion.run_id}"),
     )
-    (at.reports / "collections").mkdir(parents=True, exist_ok=True)
-    return write_site(publications, about, at.reports / "collections" / champion.family)
+    folder = site_of(at, champion.family)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return write_site(publications, about, folder)

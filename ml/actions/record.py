@@ -17,7 +17,7 @@ from pyarrow.csv import write_csv
 from ml import workspace
 from ml.actions.card import card_of, facts_of
 from ml.actions.judged import NOTE, judged
-from ml.actions.retrain import finish_stages, verdict_of
+from ml.actions.retrain import finish_stages, verdict_in_words, verdict_of
 from ml.config import Settings, settings
 from ml.families import family as family_of
 from ml.families.loading import load_model
@@ -42,8 +42,9 @@ def record(run_id: str) -> Recorded:
     ledger = Ledger(at.ledger)
     finish_stages(run_id)
     run = ledger.run(run_id)
-    entry = _entry(at, run)
-    recorded = Tracking(at.mlflow).record(entry)
+    with workspace.held(workspace.existing(run_id)):
+        entry = _entry(at, run)
+        recorded = Tracking(at.mlflow).record(entry)
     ledger.update_run(
         run_id,
         status="recorded",
@@ -84,6 +85,7 @@ def _entry(at: Settings, run: Run) -> Record:
         example=example,
         predictions=answer,
         card=card_of(folder, run, record, evaluation, verdict, data),
+        verdict=verdict_in_words(verdict),
         files={**_files(folder, record), "explanations": _explanations(folder, record, run.as_of)},
         figures=record.figures(predictions, truth),
         trials=record.trials(predictions, truth) if record.trials else {},

@@ -32,6 +32,8 @@ from ml.seams.ledger.models import Run
 from ml.seams.tracking import Tracking
 
 Step = Callable[[str], None]
+REBUILDS = "reproduce-"
+"""How the names of workspaces begin in which a version is rebuilt; they go when that is done."""
 _SHOWN = 8
 
 
@@ -71,20 +73,24 @@ def _stamp(at: Settings, run: Run, *, identical: bool) -> None:
 
 
 def _rebuilt(at: Settings, run: Run, step: Step) -> dict[str, str]:
-    family = str(run.family)
     step(f"bring the code of {run.git_commit[:12] or 'the checkout'}")
     with _code_of(at, run) as project:
         params = _recorded_params(run)
         folder = _workspace(run, params, project)
     try:
-        step("bring the validated tables")
-        _bring_inputs(folder, run)
-        for stage in STAGES:
-            step(f"{stage} {family}")
-            versioning.repro(folder, stage_name(stage, family), force=True)
-        return _compared(at, folder, run)
+        with workspace.held(folder):
+            return _recomputed(at, folder, run, step)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _recomputed(at: Settings, folder: Path, run: Run, step: Step) -> dict[str, str]:
+    step("bring the validated tables")
+    _bring_inputs(folder, run)
+    for stage in STAGES:
+        step(f"{stage} {run.family}")
+        versioning.repro(folder, stage_name(stage, str(run.family)), force=True)
+    return _compared(at, folder, run)
 
 
 @contextmanager
@@ -141,7 +147,7 @@ def _workspace(run: Run, params: dict[str, Any], project: Path) -> Path:
     gate = _looked(run)
     champion = _dependency(lock, f"evaluate@{run.family}", "data/inputs/champion")
     inputs = {"data/inputs/champion": versioning.pointer("champion", champion)} if champion else {}
-    name = f"reproduce-{run.run_id}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    name = f"{REBUILDS}{run.run_id}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     folder = workspace.create(name, {**params, "gate": gate}, inputs, project=project)
     versioning.write_lock(
         folder, {n: body for n, body in lock.items() if n.startswith(("snapshot@", "validate@"))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
@@ -14,15 +14,18 @@ from typing import Any
 
 from ml import workspace
 from ml.config import load_params, parse_params, settings
-from ml.errors import DataRejected
+from ml.errors import DataRejected, UsageError
 from ml.families import family as family_of
 from ml.seams import versioning
 from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
 from ml.seams.tracking import Tracking, library_version
 from ml.stages.family_params import checked, params_of
+from ml.toolkit.gate import in_words
 
 STAGES = ("features", "train", "evaluate", "gate")
+IN_SERVICE = {"verdict": "approved", "promoted": "true"}
+"""Tags of a registered version that is or was in service."""
 _ARITHMETIC = ("xgboost", "numpy", "scipy", "scikit-learn", "duckdb", "ibis-framework", "pyarrow", "pandas")
 _EXTRA = ("torch",)
 
@@ -211,6 +214,17 @@ def verdict_of(run_id: str) -> dict[str, Any]:
     return verdict
 
 
+def verdict_in_words(verdict: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the gate said, one sentence an item: what was compared, on how many cases, each guardrail, each limit."""
+    return in_words(verdict)
+
+
+def tables_read(run_id: str) -> tuple[str, tuple[str, ...]]:
+    """The ingest whose tables a retrain read, and those tables."""
+    run = Ledger(settings().ledger).run(run_id)
+    return run.notes["ingest"], family_of(str(run.family)).tables
+
+
 def approve(run_id: str) -> bool:
     """Whether the run's version may be promoted under the policy `auto`; a refusal is written into the ledger."""
     ledger = Ledger(settings().ledger)
@@ -218,26 +232,36 @@ def approve(run_id: str) -> bool:
     if not verdict["approved"]:
         refuse(run_id, actor="gate", why="; ".join(verdict["reasons"]))
         return False
-    ledger.update_run(run_id, status="approved")
+    if ledger.run(run_id).status in ("judged", "recorded"):  # not what a person has decided meanwhile
+        ledger.update_run(run_id, status="approved")
     return True
 
 
 def refuse(run_id: str, *, actor: str, why: str) -> None:
-    """Write that the run's version is not promoted; doing so again changes nothing."""
+    """Write that the run's version is not promoted; doing so again changes nothing.
+
+    Raises UsageError if it was promoted meanwhile, StaleDecision if another decision comes at the same moment.
+    """
     ledger = Ledger(settings().ledger)
     run = ledger.run(run_id)
     if run.status == "refused":
         return
-    ledger.decide(
-        str(run.family),
-        after=_last_seq(ledger, str(run.family)),
-        action=REJECT,
-        run_id=run_id,
-        version=run.notes.get("version"),
-        actor=actor,
-        why=why,
-        verdict=verdict_of(run_id),
-    )
+    if ledger.decision_on(run_id, PROMOTE) is not None:
+        raise UsageError(
+            f"run {run_id} was promoted meanwhile",
+            next_step=f'to take its version out of service: `bellwether rollback {run.family} --why "..."`',
+        )
+    if ledger.decision_on(run_id, REJECT) is None:
+        ledger.decide(
+            str(run.family),
+            after=_last_seq(ledger, str(run.family)),
+            action=REJECT,
+            run_id=run_id,
+            version=run.notes.get("version"),
+            actor=actor,
+            why=why,
+            verdict=verdict_of(run_id),
+        )
     ledger.update_run(run_id, status="refused")
 
 
@@ -251,9 +275,9 @@ def promote(run_id: str, *, actor: str = "gate", why: str = "") -> str | None:
     ledger = Ledger(settings().ledger)
     run = ledger.run(run_id)
     family, version = str(run.family), str(run.notes["version"])
-    if run.status == "refused":
+    if run.status == "refused" or ledger.decision_on(run_id, REJECT) is not None:
         return None
-    if ledger.promotion_of(run_id) is None:
+    if ledger.decision_on(run_id, PROMOTE) is None:
         last = _last_seq(ledger, family)
         if _promoted_since(ledger, run):
             rejudge(run_id, last)
@@ -305,4 +329,4 @@ def follow(family: str) -> None:
     if champion is not None:
         tracking = Tracking(at.mlflow)
         tracking.set_champion(family, champion.version)
-        tracking.tag_version(family, champion.version, {"verdict": "approved", "promoted": "true"})
+        tracking.tag_version(family, champion.version, IN_SERVICE)

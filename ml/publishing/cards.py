@@ -63,13 +63,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate said, against whom, and why."""
+    """What the gate said, against whom, and why; `words` name each guardrail and limit too."""
 
     approved: bool
     opponent: str
     reasons: tuple[str, ...]
     difference: Figure | None = None
     confidence: float | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

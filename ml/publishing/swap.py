@@ -15,7 +15,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ from ml.errors import UsageError
 
 KEPT = 3
 _WRITING = ".writing-"
+_AGAIN = "+"
 
 
 def swap_in(files: Mapping[str, bytes], version: str, folder: Path) -> Path:
@@ -37,11 +38,40 @@ def swap_in(files: Mapping[str, bytes], version: str, folder: Path) -> Path:
     _check_replaceable(link, versions)
     versions.mkdir(parents=True, exist_ok=True)
     with _alone(versions):
-        target = versions / f"{_file_name(version)}-{digest(files)}"
+        target = _free(versions / f"{_file_name(version)}-{digest(files)}")
         _write(files, target)
         _point(link, target)
         _prune(versions, target)
+        _drop(_link_drafts(link))
     return link
+
+
+def shown(folder: Path) -> str | None:
+    """The name of the version that `folder` shows; None where it is no link to one."""
+    link = folder.parent.resolve() / folder.name
+    target = link.parent / link.readlink() if link.is_symlink() else None
+    return target.name if target is not None and target.is_dir() else None
+
+
+def is_whole(folder: Path, version: str) -> bool:
+    """Whether the files of a version are those that were written: its name ends with their digest."""
+    return _is_whole(folder.with_name(f"{folder.name}.versions") / version)
+
+
+def left_over(folder: Path) -> list[Path]:
+    """What writers that died have left; nothing while another one is at work."""
+    versions = folder.with_name(f"{folder.name}.versions")
+    if not versions.is_dir():
+        return []
+    with _alone(versions):
+        return [*versions.glob(f"{_WRITING}*"), *_link_drafts(folder)]
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that died have left."""
+    versions = folder.with_name(f"{folder.name}.versions")
+    with _alone(versions):
+        _drop([*versions.glob(f"{_WRITING}*"), *_link_drafts(folder)])
 
 
 def digest(files: Mapping[str, bytes]) -> str:
@@ -80,6 +110,29 @@ def _alone(versions: Path) -> Iterator[None]:
     with (versions / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _free(target: Path) -> Path:
+    """`target`, or a name beside it where files of that version were changed behind our back."""
+    while target.is_dir() and not _is_whole(target):
+        target = target.with_name(f"{target.name}{_AGAIN}")
+    return target
+
+
+def _is_whole(version: Path) -> bool:
+    if not version.is_dir():
+        return False
+    files = {path.name: path.read_bytes() for path in version.iterdir() if path.is_file()}
+    return version.name.rstrip(_AGAIN).endswith(f"-{digest(files)}")
+
+
+def _link_drafts(link: Path) -> list[Path]:
+    return [path for path in link.parent.glob(f".{link.name}.*") if path.is_symlink()]
+
+
+def _drop(drafts: Sequence[Path]) -> None:
+    for path in drafts:
+        path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(files: Mapping[str, bytes], target: Path) -> None:

@@ -90,6 +90,7 @@ class Record:
     example: pa.Table
     predictions: pa.Table
     card: str
+    verdict: Sequence[str] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
     trials: Mapping[str, Sweep] = field(default_factory=dict)
@@ -102,6 +103,15 @@ class Recorded:
     mlflow_run_id: str
     version: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version in the registry."""
+
+    number: str
+    tags: Mapping[str, str]
+    mlflow_run_id: str
 
 
 class Tracking:
@@ -162,12 +172,52 @@ class Tracking:
                     f"no version {version} of {family!r} in the registry at {self.url}"
                 ) from error
 
-    def download(self, family: str, version: str) -> Path:
-        """The model folder of a registered version, on this machine."""
-        from mlflow.artifacts import download_artifacts
+    def versions(self, family: str) -> dict[str, Version]:
+        """All versions of a family in the registry, by number."""
+        with self._reachable() as client:
+            found: list[Any] = []
+            token: str | None = None
+            while token or not found:
+                page = client.search_model_versions(f"name = '{family}'", max_results=1000, page_token=token)
+                found, token = [*found, *page], page.token
+                if not token:
+                    break
+        return {str(v.version): Version(str(v.version), dict(v.tags), v.run_id or "") for v in found}
 
+    def maker_of(self, version: Version) -> tuple[str, bool]:
+        """Which run of ours made a version ("" if none), and whether its recording was finished."""
+        from mlflow.exceptions import MlflowException
+
+        with self._reachable() as client:
+            try:
+                run = client.get_run(version.mlflow_run_id)
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                return "", False
+        return run.data.tags.get(RUN_TAG, ""), run.info.status == "FINISHED"
+
+    def download(self, family: str, version: str, into: Path | None = None) -> Path:
+        """The model folder of a registered version, on this machine (below `into`, if given).
+
+        Raises UsageError if there is no such version, or its files are gone.
+        """
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        place = str(into) if into else None
         with self._reachable():
-            folder = Path(download_artifacts(f"models:/{family}/{version}"))
+            try:
+                folder = Path(download_artifacts(f"models:/{family}/{version}", dst_path=place))
+            except (MlflowException, OSError) as error:
+                gone = getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+                if not gone and type(error) not in (OSError, FileNotFoundError):  # not a server that is away
+                    raise
+                raise UsageError(
+                    f"the registry at {self.url} has no model of version {version} of {family}",
+                    found=" ".join(str(error).split())[:200],
+                    next_step=f"`bellwether doctor {family}` says what else is missing",
+                ) from error
         return folder / "data" / "model" if (folder / "data" / "model").is_dir() else _data_folder(folder)
 
     def artifact(self, mlflow_run_id: str, path: str) -> bytes:
@@ -198,7 +248,7 @@ class Tracking:
     def _log(self, client: MlflowClient, entry: Record) -> Recorded:
         import mlflow
 
-        self._forget_failed(client, entry)
+        self.forget_unfinished(entry.run_id)
         _experiment(client, self.url)
         with mlflow.start_run(run_name=entry.name, tags={**entry.tags, RUN_TAG: entry.run_id}) as run:
             mlflow.log_params(dict(entry.params))
@@ -214,19 +264,16 @@ class Tracking:
             client.update_model_version(entry.family, version, description=_in_short(entry.card))
         return Recorded(run.info.run_id, version, self._run_link(run))
 
-    def _forget_failed(self, client: MlflowClient, entry: Record) -> None:
-        """Remove what a try that failed half-way has left: its MLflow runs, and a version that nobody vouches for."""
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment is None:
-            return
-        of_ours = f"tags.`{RUN_TAG}` = '{entry.run_id}' and attributes.status = 'FAILED'"
-        for run in client.search_runs([experiment.experiment_id], of_ours):
-            children = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
-            for version in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
-                client.delete_model_version(version.name, version.version)
-            for child in client.search_runs([experiment.experiment_id], children):
-                client.delete_run(child.info.run_id)
-            client.delete_run(run.info.run_id)
+    def forget_unfinished(self, run_id: str) -> None:
+        """Remove what a recording that failed or was killed has left: MLflow runs, and a version nobody vouches for."""
+        with self._reachable() as client:
+            for run in _unfinished(client, run_id):
+                children = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+                for version in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
+                    client.delete_model_version(version.name, version.version)
+                for child in client.search_runs([run.info.experiment_id], children):
+                    client.delete_run(child.info.run_id)
+                client.delete_run(run.info.run_id)
 
     def _log_windows(self, entry: Record) -> None:
         import mlflow
@@ -274,6 +321,14 @@ class Tracking:
 def _allowed(metrics: Mapping[str, float]) -> dict[str, float]:
     """Metrics under names that MLflow takes: what it does not, such as a plus sign, becomes an underscore."""
     return {_NOT_IN_NAMES.sub("_", name): value for name, value in metrics.items()}
+
+
+def _unfinished(client: MlflowClient, run_id: str) -> list[Any]:
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return []
+    of_ours = f"tags.`{RUN_TAG}` = '{run_id}' and attributes.status != 'FINISHED'"
+    return list(client.search_runs([experiment.experiment_id], of_ours))
 
 
 def _experiment(client: MlflowClient, url: str) -> None:
@@ -334,6 +389,7 @@ def _log_files(entry: Record) -> None:
 
     matplotlib.use("Agg")
     mlflow.log_text(entry.card, "model_card.md")
+    mlflow.log_text("\n".join(f"- {line}" for line in entry.verdict), "verdict/verdict.md")
     for name, figure in entry.figures.items():
         mlflow.log_figure(figure, f"plots/{name}.png")
     for target, path in entry.files.items():

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Column, DateTime, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, Table, Text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -34,6 +34,46 @@ _LOADED = Table(
     Column("name", Text),
     Column("loaded_at", DateTime),
     info={"event_time": None},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What the publications of a family in the warehouse say of themselves; swapped in with them."""
+
+    family: str
+    version: str
+    as_of: date
+    data_digest: str
+    run_id: str
+    rows: Mapping[str, int]
+
+    @property
+    def name(self) -> str:
+        """The publication that holds it."""
+        return f"{self.family}_publication"
+
+    def table(self) -> pa.Table:
+        """One row a publication."""
+        said = {
+            "version": self.version,
+            "as_of": self.as_of,
+            "data_digest": self.data_digest,
+            "run_id": self.run_id,
+        }
+        rows = [{"publication": name, "rows": count, **said} for name, count in sorted(self.rows.items())]
+        return pa.Table.from_pylist(rows, _LABEL)
+
+
+_LABEL = pa.schema(
+    {
+        "publication": pa.string(),
+        "rows": pa.int64(),
+        "version": pa.string(),
+        "as_of": pa.date32(),
+        "data_digest": pa.string(),
+        "run_id": pa.string(),
+    }
 )
 
 
@@ -122,9 +162,32 @@ class Warehouse:
         schema = nullable_schema(contract)
         self._driver.write(name, pa.RecordBatchReader.from_batches(schema, conform(contract, reader)))
 
-    def swap(self, publications: Mapping[str, pa.Table]) -> None:
-        """Replace the tables `bellwether_<name>` in one transaction; lists are stored as JSON text."""
-        self._driver.swap({published(name): table for name, table in publications.items()})
+    def swap(self, publications: Mapping[str, pa.Table], label: Label | None = None) -> None:
+        """Replace the tables `bellwether_<name>` in one transaction; lists are stored as JSON text.
+
+        With a label, the warehouse says from then on what they are of.
+        """
+        named = {**publications, **({label.name: label.table()} if label else {})}
+        self._driver.swap({published(name): table for name, table in named.items()})
+
+    def label(self, family: str) -> Label | None:
+        """What the family's publications say of themselves; None where there are none."""
+        name = published(f"{family}_publication")
+        if name not in self.tables():
+            return None
+        kinds = (Text, BigInteger, Text, Date, Text, Text)
+        columns = (Column(column, kind) for column, kind in zip(_LABEL.names, kinds, strict=True))
+        table = Table(name, MetaData(), *columns, info={"event_time": None})
+        rows = self._driver.scan(table, _LABEL.names, None).read_all().to_pylist()
+        if not rows:
+            return None
+        said = {key: rows[0][key] for key in ("version", "as_of", "data_digest", "run_id")}
+        return Label(family, **said, rows={row["publication"]: row["rows"] for row in rows})
+
+    def count(self, publication: str) -> int | None:
+        """How many rows a publication has in the warehouse; None where it is not there."""
+        name = published(publication)
+        return self._driver.count(name) if name in self.tables() else None
 
     def loaded(self) -> bool:
         """Whether `bellwether load` filled it: such a shop does not grow by itself."""

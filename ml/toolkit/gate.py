@@ -101,6 +101,7 @@ class Verdict:
     limits: tuple[Limit, ...] = field(default=())
     look: int = 1
     level: float = 0.0
+    rules: GateRules = field(default_factory=GateRules)
 
 
 def verdict(losses: pa.Table, rules: GateRules, limits: Sequence[Limit] = ()) -> Verdict:
@@ -117,7 +118,7 @@ def verdict(losses: pa.Table, rules: GateRules, limits: Sequence[Limit] = ()) ->
         count = 0 if found is None else found.cases
         few = f"only {count} cases to compare with the {reference}; {rules.minimum_cases} needed"
         headline = found.said(rules, found.paired.chance_below(-rules.minimum_effect)) if found else None
-        return Verdict(False, (few,), headline, limits=tuple(limits), look=rules.look, level=rules.level)
+        return Verdict(False, (few,), headline, (), tuple(limits), rules.look, rules.level, rules)
     headline = found.said(rules, found.paired.chance_below(-rules.minimum_effect))
     guardrails = tuple(_guardrails(losses, reference, rules))
     reasons = tuple(_refusals(headline, guardrails, limits, rules))
@@ -129,6 +130,7 @@ def verdict(losses: pa.Table, rules: GateRules, limits: Sequence[Limit] = ()) ->
         tuple(limits),
         rules.look,
         rules.level,
+        rules,
     )
 
 
@@ -222,6 +224,26 @@ def _cluster_sums(entity: npt.NDArray[Any], values: Floats) -> Floats:
     sums = np.zeros((position.max() + 1, values.shape[1]))
     np.add.at(sums, position, values)
     return sums
+
+
+def in_words(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """A verdict given as plain data (`as_json`), for people: the decision and why, each guardrail, each limit."""
+    rules = GateRules(**said.get("rules") or {})
+    guards = [Comparison(**part) for part in said.get("guardrails", ())]
+    limits = [Limit(**part) for part in said.get("limits", ())]
+    headline = Comparison(**said["headline"]) if said.get("headline") else None
+    return (
+        f"{'Better beyond doubt' if said['approved'] else 'Not promoted'}, at look {rules.look} of this reign.",
+        *([f"All cases: {headline.words()}."] if headline else []),
+        *(reason for reason in said["reasons"] if headline is None or reason != headline.words()),
+        *(f"Guardrail {_kept(guard, rules)}: {guard.words()}." for guard in guards),
+        *(f"Limit {'kept' if limit.kept else 'BROKEN'}: {limit.words()}." for limit in limits),
+    )
+
+
+def _kept(guard: Comparison, rules: GateRules) -> str:
+    state = "BROKEN" if guard.chance < 1 - rules.confidence else "kept"
+    return f"{state} (no worse than by {_margin(guard, rules):.0%})"
 
 
 def as_json(result: Verdict) -> Mapping[str, Any]:

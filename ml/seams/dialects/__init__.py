@@ -33,6 +33,9 @@ class Driver(Protocol):
     def columns(self, table: str) -> dict[str, str]:
         """Column names with the database's own names of their types, in order."""
 
+    def count(self, table: str) -> int:
+        """How many rows it has."""
+
     def scan(self, contract: Table, names: Sequence[str], until: datetime | None) -> pa.RecordBatchReader:
         """The named columns in batches; rows later than `until` may be left out (null times never are)."""
 

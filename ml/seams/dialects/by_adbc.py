@@ -51,6 +51,10 @@ class PostgreSQL:
         rows = self._ask(_COLUMNS, (quoted(table),))
         return {str(name): f"enum {kind}" if is_enum else str(kind) for name, kind, is_enum in rows}
 
+    def count(self, table: str) -> int:
+        """How many rows it has."""
+        return int(str(self._ask(f"SELECT count(*) FROM {quoted(table)}")[0][0]))
+
     def scan(self, contract: Table, names: Sequence[str], until: datetime | None) -> pa.RecordBatchReader:
         """COPY the columns out in binary batches of a few megabytes, in one statement and so one snapshot."""
         kinds = self.columns(contract.name)

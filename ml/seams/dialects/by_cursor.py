@@ -111,6 +111,11 @@ class Cursor:
         with self._told(table):
             return {str(c["name"]): str(c["type"]) for c in sa.inspect(self._engine).get_columns(table)}
 
+    def count(self, table: str) -> int:
+        """How many rows it has."""
+        with self._told(table), self._engine.connect() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(sa.table(table))) or 0)
+
     def scan(self, contract: sa.Table, names: Sequence[str], until: datetime | None) -> pa.RecordBatchReader:
         """Read raw values, and turn them into the contract's types one batch at a time."""
         schema = pa.schema([arrow_schema(contract).field(name) for name in names])

@@ -50,6 +50,11 @@ class DuckDB:
         with self._told(table):
             return {str(row[0]): str(row[1]) for row in self._ask(f"DESCRIBE {quoted(table)}")}
 
+    def count(self, table: str) -> int:
+        """How many rows it has."""
+        with self._told(table):
+            return int(str(self._ask(f"SELECT count(*) FROM {quoted(table)}")[0][0]))
+
     def scan(self, contract: Table, names: Sequence[str], until: datetime | None) -> pa.RecordBatchReader:
         """Stream the columns in batches of a fixed number of rows."""
         where, values = self._condition(contract, until)

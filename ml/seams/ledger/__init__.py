@@ -220,11 +220,11 @@ class Ledger:
             )
             return session.scalar(same.limit(1)) is not None
 
-    def promotion_of(self, run_id: str) -> Decision | None:
-        """The decision that promoted a run's version, if there is one."""
+    def decision_on(self, run_id: str, action: str) -> Decision | None:
+        """The decision of this kind about a run's version, if there is one."""
         with self._session() as session:
             return session.scalar(
-                select(Decision).where(Decision.run_id == run_id, Decision.action == PROMOTE).limit(1)
+                select(Decision).where(Decision.run_id == run_id, Decision.action == action).limit(1)
             )
 
     def decide(
@@ -294,10 +294,10 @@ class Ledger:
             previous = row.digest
         return wrong
 
-    def runs_of(self, family: str, status: str | None = None) -> list[Run]:
-        """Retrains of a family (in one state), oldest first."""
+    def runs_of(self, family: str, status: str | None = None, *, kind: str = "retrain") -> list[Run]:
+        """Retrains (or another kind of runs) of a family (in one state), oldest first."""
         with self._session() as session:
-            rows = select(Run).where(Run.family == family, Run.kind == "retrain")
+            rows = select(Run).where(Run.family == family, Run.kind == kind)
             rows = rows.where(Run.status == status) if status else rows
             return list(session.scalars(rows.order_by(Run.opened_at, Run.run_id)))
 
@@ -329,6 +329,12 @@ class Ledger:
         """Write what was published."""
         with self._session() as session:
             session.add(publication)
+
+    def publications(self, family: str) -> list[Publication]:
+        """All publications of a family, oldest first."""
+        with self._session() as session:
+            rows = select(Publication).where(Publication.family == family)
+            return list(session.scalars(rows.order_by(Publication.publication_id)))
 
     def last_publication(self, family: str) -> Publication | None:
         """The newest publication of a family."""

@@ -78,7 +78,10 @@ class Decision(Base):
 
 
 class Publication(Base):
-    """What was put before customers, from which version and data."""
+    """What was put before customers, from which version and data.
+
+    names: rows of each publication. pages: the folder that the site's link shows, which carries a digest of its files.
+    """
 
     __tablename__ = "publications"
 
@@ -91,6 +94,8 @@ class Publication(Base):
     data_digest: Mapped[str] = mapped_column(Text)
     names: Mapped[dict[str, int]] = mapped_column(JSON)
     site: Mapped[str] = mapped_column(Text)
+    run_id: Mapped[str] = mapped_column(Text, default="")
+    pages: Mapped[str] = mapped_column(Text, default="")
     published_at: Mapped[datetime] = mapped_column(DateTime, default=now)
 
 

@@ -1,0 +1,392 @@
+"""The doctor names what disagrees and mends what is safe; promote, publish and roll back may be killed at every step.
+
+Readers see the old or the new champion then, complete, and `doctor --mend` ends in agreement. Nobody keeps the list of
+steps: a first run is traced line by line, and whatever changes something on disk is a step. Then a process is killed
+(SIGKILL) before the first of them, and after each.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import duckdb
+import pytest
+from tiny_shop import AS_OF, NAME, TWO, build, tiny
+from typer.testing import CliRunner
+
+from ml import workspace
+from ml.actions.doctor import examine, mend
+from ml.actions.govern import roll_back
+from ml.actions.publish import publish
+from ml.actions.retrain import promote
+from ml.cli import app
+from ml.config import settings
+from ml.publishing import swap
+from ml.seams import stored, versioning
+from ml.seams.ledger import ENTHRONES, Ledger
+from ml.seams.ledger.models import Run
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+WARM = ("mlflow.artifacts", "mlflow.pyfunc", "mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store",
+        "mlflow.store.model_registry.sqlalchemy_store", "alembic.command", "ibis.backends.duckdb")  # fmt: skip
+CODE = str(Path(swap.__file__).parents[1])
+BUILT = ("ingest-1", "tiny-1", "tiny-2", "publish-1")
+SHARE = {"1": 3.0, "2": 1.0}
+"""What the two versions say, and by what it is known whose word a table or a page is."""
+
+
+def in_child(act: Callable[[], Any], note: Path) -> Any:
+    """What `act` returns in a process of its own, which opens every database anew; its exit by signal, if killed."""
+    note.unlink(missing_ok=True)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            note.write_text(json.dumps(act()))
+            code = 0
+        except BaseException:
+            note.write_text(json.dumps({"raised": traceback.format_exc()}))
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        return {"killed": os.WTERMSIG(status)}
+    said = json.loads(note.read_text())
+    assert not (isinstance(said, dict) and "raised" in said), said["raised"]
+    return said
+
+
+def on_each_line(visit: Callable[[], None]) -> None:
+    """Call `visit` before each line of ours that this thread goes on to execute."""
+
+    def local(frame: FrameType, event: str, arg: Any) -> Any:
+        if event == "line":
+            visit()
+        return local
+
+    sys.settrace(lambda frame, event, arg: local if frame.f_code.co_filename.startswith(CODE) else None)
+
+
+def on_disk(home: Path) -> tuple[Any, ...]:
+    """What a change of anything that lasts would change: databases, pages, workspaces (half-made ones as a whole)."""
+    stores = sorted(path for path in home.iterdir() if path.is_file() and not path.name.endswith("-shm"))
+    marks = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in stores]
+    shown = [
+        (str(path), str(path.readlink()) if path.is_symlink() else "")
+        for path in (home / "reports").rglob("*")
+    ]
+    runs = [path for path in (home / "runs").iterdir() if path.name not in BUILT]
+    made = [
+        str(path)
+        for run in runs
+        for path in (run, *(() if run.name.startswith(".") else run.glob("data/*/*")))
+    ]
+    return (*marks, *sorted(shown), *sorted(made))
+
+
+def steps(act: Callable[[], object], home: Path) -> list[int]:
+    """Lines by their number in the order of execution: the first, and each before which something lasting was changed.
+
+    What is not yet on disk is lost with the process: between two changes it does not matter where it is killed.
+    """
+    count, last, found = 0, on_disk(home), {1}
+
+    def visit() -> None:
+        nonlocal count, last
+        count += 1
+        now = on_disk(home)
+        if now != last:
+            found.add(count)
+            last = now
+
+    on_each_line(visit)
+    act()
+    sys.settrace(None)
+    return sorted(found)
+
+
+def killed_at(number: int, act: Callable[[], object]) -> None:
+    count = 0
+
+    def visit() -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    on_each_line(visit)
+    act()
+
+
+@dataclass(frozen=True)
+class Shop:
+    home: Path
+    before: Path
+    note: Path
+
+    def restore(self) -> None:
+        """Everything that can change, as it was; the data cache only grows."""
+        for path in self.home.iterdir():
+            if path.name not in ("cache", "artifacts", "dvc-site"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(self.before, self.home, symlinks=True, dirs_exist_ok=True)
+
+    def keep(self) -> None:
+        left = shutil.ignore_patterns("cache", "artifacts", "dvc-site")
+        shutil.rmtree(self.before, ignore_errors=True)
+        shutil.copytree(self.home, self.before, symlinks=True, ignore=left)
+
+    def fresh(self) -> None:
+        """Everything as it was built."""
+        Shop(self.home, self.before.with_name("base"), self.note).restore()
+
+    def run(self, act: Callable[[], Any]) -> Any:
+        return in_child(act, self.note)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("tiny")
+    for name in WARM:  # once, and not in every process
+        importlib.import_module(name)
+    with tiny(folder) as home:
+        shop = Shop(home, folder / "before", folder / "note.json")
+        shop.run(build)
+        assert shop.run(healed) == []
+        Shop(home, folder / "base", folder / "note.json").keep()
+        yield shop
+
+
+def seen(home: Path) -> dict[str, str | None]:
+    """Which version each reader sees, read past all of our code; fails where one of them sees no whole version."""
+    with sqlite3.connect(home / "ledger.db") as ledger:
+        rows = ledger.execute("SELECT version, action FROM decisions ORDER BY seq").fetchall()
+    with sqlite3.connect(home / "mlflow.db") as registry:
+        alias = registry.execute(
+            "SELECT version FROM registered_model_aliases WHERE alias = 'champion'"
+        ).fetchone()
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as warehouse:
+        tables = _tables(warehouse)
+    champion = [version for version, action in rows if action in ENTHRONES][-1]
+    return {"ledger": champion, "alias": str(alias[0]), "tables": tables, "pages": _pages(home)}
+
+
+def _tables(warehouse: duckdb.DuckDBPyConnection) -> str:
+    said = warehouse.execute("SELECT DISTINCT version FROM bellwether_tiny_publication").fetchall()
+    titles = warehouse.execute("SELECT title FROM bellwether_tiny_collections").fetchall()
+    (mean,) = warehouse.execute("SELECT avg(mean) FROM bellwether_expected_units").fetchone() or (0.0,)
+    ((version,),) = said
+    assert titles == [(f"share {SHARE[version]}",)]
+    assert mean == pytest.approx(2 * SHARE[version], rel=0.1)
+    return str(version)
+
+
+def _pages(home: Path) -> str:
+    site = home / "reports/collections/tiny"
+    version = site.readlink().name.partition("-")[0]
+    files = {path.name: path.read_bytes() for path in site.iterdir()}
+    assert site.readlink().name.rstrip("+").endswith(swap.digest(files))
+    assert f"share {SHARE[version]}".encode() in files["index.html"]
+    return version
+
+
+def healed() -> list[str]:
+    """What still disagrees after mending."""
+    _, left = mend(examine())
+    return [f"{item.what}: {item.found}, {item.expected}" for item in left]
+
+
+def aftermath(act: Callable[[], object], home: Path) -> list[tuple[list[str], dict[str, str | None]]]:
+    """What disagrees and what is seen after mending; and after trying again what was killed."""
+    mended = (healed(), seen(home))
+    act()  # as a task that is tried again
+    return [mended, (healed(), seen(home))]
+
+
+def promoted() -> str | None:
+    return promote(TWO)
+
+
+def published() -> str:
+    return publish(NAME, "publish-2").version
+
+
+def rolled_back() -> None:
+    """Whoever finds it decided already asks no more."""
+    champion = Ledger(settings().ledger).champion(NAME)
+    if champion is not None and champion.version != "1":
+        roll_back(NAME, to="1", who="a test", why="of a roll-back")
+
+
+def _promoted_and_published() -> None:
+    promoted()
+    published()
+
+
+CASES: dict[str, tuple[Callable[[], object], Callable[[], object], int]] = {
+    "promote": (lambda: None, promoted, 5),
+    "publish": (promoted, published, 12),
+    "roll back": (_promoted_and_published, rolled_back, 3),
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_killed_at_any_step(built: Shop, name: str) -> None:
+    prepare, act, least = CASES[name]
+    built.fresh()
+    built.run(prepare)
+    built.keep()
+    points = built.run(lambda: steps(act, built.home))
+    new, old = seen(built.home)["ledger"], seen(built.before)
+    assert len(points) >= least
+    for number in points:
+        built.restore()
+        assert built.run(lambda at=number: killed_at(at, act)) == {"killed": signal.SIGKILL}
+        for reader, version in seen(built.home).items():
+            assert version in (old[reader], new), (number, reader)
+        mended, repeated = built.run(lambda: aftermath(act, built.home))
+        assert (mended[0], len(set(mended[1].values()))) == ([], 1), (number, mended)
+        assert (repeated[0], set(repeated[1].values())) == ([], {new}), (number, repeated)
+
+
+def broken_where_it_can_be_mended(home: Path) -> None:
+    """One of each disagreement that follows from a crash or a careless hand."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings().mlflow, settings().mlflow)
+    client.set_registered_model_alias(NAME, "champion", "2")
+    client.set_model_version_tag(NAME, "1", "data_digest", "another")
+    half = client.create_run("1", tags={"bellwether.run_id": TWO})
+    client.create_model_version(NAME, str(home), run_id=half.info.run_id)
+    ledger = Ledger(settings().ledger)
+    ledger.update_run("tiny-1", status="approved")
+    ledger.open_run(
+        Run(run_id="publish-9", kind="publish", family=NAME, as_of=AS_OF, opened_at=datetime(2020, 1, 1))
+    )
+    for name in (".tiny-3.tmp", "reproduce-tiny-1-20250301", "publish-9"):
+        (home / "runs" / name).mkdir()
+    with duckdb.connect(str(home / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("DELETE FROM bellwether_expected_units WHERE product_id = 'p00'")
+    site = home / "reports/collections/tiny"
+    (site / "index.html").write_text("somebody's own words")
+    site.with_name(".tiny.0123").symlink_to("nowhere")
+
+
+def broken_for_good(home: Path) -> None:
+    """One of each that a person has to look at."""
+    from mlflow import MlflowClient
+
+    run = Ledger(settings().ledger).run("tiny-1")
+    lock = versioning.parse_lock(run.lock)
+    store = stored_in(home)
+    features = versioning.digest_of(lock, f"features-{NAME}", f"data/features/{NAME}")
+    stored.drop(store, [features])
+    with sqlite3.connect(home / "ledger.db") as ledger:
+        ledger.execute("DROP TRIGGER decisions_no_UPDATE")
+        ledger.execute("UPDATE decisions SET why = 'as I remember it'")
+    MlflowClient(settings().mlflow, settings().mlflow).delete_model_version(NAME, "1")
+
+
+def stored_in(home: Path) -> versioning.Store:
+    return versioning.Store(home / "cache", str(home / "remote"), home / "dvc-site")
+
+
+def told(*words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON of the command."""
+    result = CliRunner().invoke(app, ["doctor", "--json", *words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_each_disagreement_is_named_and_mended(built: Shop) -> None:
+    def act() -> list[Any]:
+        broken_where_it_can_be_mended(built.home)
+        return [told(), told("--mend"), told()]
+
+    built.fresh()
+    (code, named), (mended, deeds), (after, agreed) = built.run(act)
+    said = "\n".join(item["what"] for item in named["findings"])
+    assert (code, mended, after) == (3, 0, 0), deeds
+    for words in (
+        "run tiny-1 is not marked as decided",
+        "alias `champion` is not at the champion",
+        "tags of version 1 in the registry differ",
+        "version 3 of the registry is not in the ledger",
+        "table bellwether_expected_units of the warehouse was changed",
+        "files of the landing pages were changed",
+        "publish publish-9 did not end",
+        "drafts of landing pages were left",
+        "a workspace of a killed process was left",
+    ):
+        assert words in said
+    assert all(item["mendable"] and item["found"] and item["expected"] for item in named["findings"])
+    assert agreed == {"agree": True, "mended": [], "findings": []}
+    assert set(seen(built.home).values()) == {"1"}
+    assert sorted(path.name for path in (built.home / "runs").glob("[.r]*")) == []
+
+
+def test_what_needs_a_person_is_named_and_left_alone(built: Shop) -> None:
+    def act() -> list[Any]:
+        broken_for_good(built.home)
+        return [told(), told(NAME, "--mend")]
+
+    built.fresh()
+    shutil.copytree(built.home / "cache", built.home.with_name("spare"))
+    (code, _), (still, left) = built.run(act)
+    shutil.copytree(built.home.with_name("spare"), built.home / "cache", dirs_exist_ok=True)
+    assert (code, still) == (3, 3)
+    said = {item["what"]: item for item in left["findings"]}
+    lost = "data of version 1 is lost: data/features/tiny"
+    assert set(said) == {"the chain of decisions is broken", "version 1 is not in the registry", lost,
+                         "MLflow's alias `champion` is not at the champion",
+                         "the model of version 1 in the registry is not the one that was judged"}  # fmt: skip
+    assert all(item["next_step"] for item in left["findings"])
+    assert "remote" in said[lost]["next_step"]
+
+
+def test_a_changed_file_of_the_cache_goes_where_the_remote_has_it_and_stays_where_not(built: Shop) -> None:
+    def act() -> list[Any]:
+        store = stored_in(built.home)
+        run = Ledger(settings().ledger).run("tiny-1")
+        model = versioning.digest_of(versioning.parse_lock(run.lock), f"train@{NAME}", f"data/model/{NAME}")
+        listing = stored.listings(store, [model])[model] or {}
+        object_ = sorted(listing.values())[0]
+        cached = built.home / "cache/files/md5" / object_[:2] / object_[2:]
+        whole = cached.read_bytes()
+        cached.write_bytes(b"{}")
+        without = told()
+        spare = built.home / "remote/files/md5" / object_[:2] / object_[2:]
+        spare.parent.mkdir(parents=True)
+        spare.write_bytes(whole)
+        mended, there = told("--mend"), cached.exists()
+        cached.write_bytes(whole)
+        return [without, mended, there]
+
+    built.fresh()
+    (code, without), (mended, deeds), there = built.run(act)
+    assert code == 3 and not without["findings"][0]["mendable"]
+    assert (mended, deeds["agree"], there) == (0, True, False)
+
+
+def test_who_is_at_work_is_left_alone(built: Shop) -> None:
+    def act() -> list[str]:
+        for name in (".tiny-3.tmp", "reproduce-tiny-1-20250301"):
+            (built.home / "runs" / name).mkdir()
+        with workspace.held(built.home / "runs/.tiny-3.tmp"):
+            return [item.found for item in examine()]
+
+    built.fresh()
+    assert built.run(act) == ["reproduce-tiny-1-20250301"]
