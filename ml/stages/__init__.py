@@ -12,6 +12,8 @@ from typing import NoReturn
 from ml.errors import BellwetherError, UsageError
 
 log = logging.getLogger(__name__)
+NEWEST = "newest.json"
+"""Beside a family's matrix: when the newest event happened that it learns from."""
 
 
 def run_stage_main(stage: Callable[[str], None]) -> NoReturn:

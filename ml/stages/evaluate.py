@@ -12,6 +12,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from ml.config import load_params
 from ml.families import family as family_of
 from ml.families.loading import ABOUT, check
 from ml.seams.engine import open_engine
-from ml.stages import run_stage_main
+from ml.stages import NEWEST, run_stage_main
 from ml.stages.family_params import params_of
 from ml.toolkit.gate import BASELINE, CHALLENGER, CHAMPION
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CHAMPION_FOLDER = Path("data/inputs/champion")
+AGE = "data_age_days"
 
 
 def evaluate(name: str) -> None:
@@ -55,9 +57,18 @@ def evaluate(name: str) -> None:
                 if fold is folds[-1] and model == CHALLENGER:
                     pq.write_table(predictions, target / "predictions.parquet")
                     pq.write_table(truth, target / "truth.parquet")
+    metrics[folds[-1].name][CHALLENGER] |= _age(Path("data/features") / name / NEWEST, params.as_of)
     pq.write_table(pa.concat_tables(losses), target / "losses.parquet")
     summary = {"holdout": folds[-1].name, "headline": record.headline, "folds": metrics}
     (target / "metrics.json").write_text(json.dumps(summary, indent=1, sort_keys=True))
+
+
+def _age(newest: Path, as_of: date) -> dict[str, float]:
+    """How old the newest event was at `as_of`, in days: a limit of the gate, for data that stopped arriving."""
+    said = json.loads(newest.read_text())["newest"] if newest.exists() else None
+    if said is None:
+        return {}
+    return {AGE: (datetime.combine(as_of, time()) - datetime.fromisoformat(said)) / timedelta(days=1)}
 
 
 def _predictions(
