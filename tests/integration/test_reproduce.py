@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,6 +193,38 @@ def test_code_that_was_never_committed_is_not_to_be_had(record: Made) -> None:
             reproduce(f"{FAMILY}:{record.version}")
     finally:
         change(record, git_commit=record.run.git_commit, code_digest=record.run.code_digest)
+
+
+def test_plain_dvc_rebuilds_a_published_version(made: Made, tmp_path: Path) -> None:
+    """The commands of the README, as they stand there, in a clone that has only what is recorded and the remote."""
+    import mlflow
+
+    at, clone, downloaded = settings(), tmp_path / "rebuilt", tmp_path / "downloaded"
+    mlflow.set_tracking_uri(at.mlflow)
+    for name in ("workspace/dvc.lock", "workspace/params/params.yaml"):
+        mlflow.artifacts.download_artifacts(
+            run_id=made.run.notes["mlflow_run_id"], artifact_path=name, dst_path=str(downloaded)
+        )
+    files = {Path(name).name: str(name) for name in downloaded.rglob("*.*") if name.is_file()}
+    said = (ROOT / "README.md").read_text()
+    block = said[said.index("    git clone URL rebuilt") : said.index("(A version that had to beat")]
+    script = "\n".join(line.strip() for line in block.splitlines())
+    for word, meant in {
+        "URL": str(at.project), "COMMIT": made.run.git_commit.removesuffix("+changes"), "REMOTE": at.remote,
+        "DOWNLOADED/dvc.lock": files["dvc.lock"], "DOWNLOADED/params.yaml": files["params.yaml"],
+    }.items():  # fmt: skip
+        assert word in script
+        script = script.replace(word, meant)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env={**kept, "PATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert (clone / "dvc.lock").read_text() == (clone / "recorded.lock").read_text()
+    model = clone / "data/model" / FAMILY
+    assert model.is_dir() and "Running stage 'train@seasonality'" in done.stdout
 
 
 def test_an_unknown_version_is_a_usage_error(made: Made) -> None:

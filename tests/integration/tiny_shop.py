@@ -103,6 +103,7 @@ def tiny(folder: Path) -> Iterator[Path]:
         patch.setitem(sys.modules, module.__name__, module)
         patch.setattr(versioning, "repro", repro)
         patch.setattr(versioning, "pull", pull)
+        patch.setattr(versioning, "add", add)
         patch.setattr(versioning, "push", lambda folder, targets=(): None)
         yield home
 
@@ -224,6 +225,12 @@ def _features(name: str) -> None:
         tables = {table: engine.table(table, Path("data/validated") / table) for table in record.tables}
         matrix = record.features(tables, params.as_of, params_of(record, params))
         engine.write(matrix, Path("data/features") / name, record.key)
+
+
+def add(folder: Path, path: str) -> str:
+    text = versioning.pointer(Path(path).name, _keep(folder / path))
+    (folder / f"{path}.dvc").write_text(text)
+    return text
 
 
 def pull(folder: Path, targets: Sequence[str]) -> None:
