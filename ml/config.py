@@ -254,6 +254,11 @@ class Settings(BaseSettings):
         return self.remote_url or f"{self.home}/remote"
 
     @property
+    def shared(self) -> bool:
+        """Whether other machines reach the remote too: then workers hand runs over to each other by it."""
+        return "://" in self.remote
+
+    @property
     def runs(self) -> Path:
         """Folder of the runs' workspaces."""
         return self.home / "runs"

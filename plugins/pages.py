@@ -90,11 +90,25 @@ def docs(run: str, table: str, path: str) -> Response:
     """A file of a table's Data Docs; pages get a style of ours in place of those that they would fetch elsewhere."""
     if not (_NAME.fullmatch(run) and _NAME.fullmatch(table)):
         raise HTTPException(404, "no such page")
+    _bring(run, table)
     file = _found(settings().runs / run / "data/validation" / table / "docs", path)
     if file.suffix != ".html":
         return _as_it_is(file)
     text = file.read_text(encoding="utf-8", errors="replace")
     return HTMLResponse(text.replace("</head>", f"<style>{_DOCS_STYLE}</style></head>", 1), headers=HEADERS)
+
+
+def _bring(run: str, table: str) -> None:
+    """Where workers have homes of their own, a run's Data Docs are fetched when somebody asks for them."""
+    from ml.errors import BellwetherError
+    from ml.handover import take
+
+    if not settings().shared:
+        return
+    try:
+        take(run, f"data/validation/{table}")
+    except BellwetherError as error:
+        raise HTTPException(404, "no such page") from error
 
 
 def reports(path: str) -> Response:

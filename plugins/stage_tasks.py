@@ -150,7 +150,7 @@ class StageTask(Task):
 
     def act(self, context: Context) -> None:
         """Run the stage."""
-        from ml.workspace import run_stage
+        from ml.handover import run_stage
 
         run_stage(self.run_id, self.stage, force=self.force)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ml import workspace
+from ml import handover, workspace
 from ml.config import Params, load_params, settings
 from ml.contracts import TABLES
 from ml.contracts.base import event_time
 from ml.errors import DataRejected
+from ml.handover import HISTORY
 from ml.seams import versioning
 from ml.seams.ledger import Ledger
 from ml.seams.ledger.models import Run, Snapshot
@@ -114,10 +115,16 @@ def _nothing_to_read(url: str, there: list[str]) -> DataRejected:
 def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...], shop: str) -> None:
     at = settings()
     ledger = Ledger(at.ledger)
+    if handover.opened(run_id) is not None:
+        return
     raw = workspace.raw_params(at.project, as_of=as_of, snapshot_of=run_id)
     if not workspace.folder_of(run_id).exists():
         folder = workspace.create(run_id, raw, {})
         _write_history(folder, ledger, tables, shop, as_of)
+    folder = workspace.existing(run_id)
+    pointer = versioning.add(folder, HISTORY)
+    if at.shared:
+        versioning.push(folder, [f"{HISTORY}.dvc"])
     ledger.open_run(
         Run(
             run_id=run_id,
@@ -126,13 +133,18 @@ def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...], shop: str
             git_commit=workspace.git_commit(at.project),
             code_digest=workspace.code_digest(at.project),
             params=(workspace.folder_of(run_id) / "params.yaml").read_text(),
-            notes={"tables": list(tables), "shop": shop},
+            notes={
+                "tables": list(tables),
+                "shop": shop,
+                "history": pointer,
+                "inputs": {HISTORY: pointer},
+            },
         )
     )
 
 
 def _write_history(folder: Path, ledger: Ledger, tables: tuple[str, ...], shop: str, as_of: date) -> None:
-    target = folder / "data/inputs/history"
+    target = folder / HISTORY
     for table in tables:
         profiles = ledger.history(table, shop, as_of)
         if profiles:
@@ -143,15 +155,13 @@ def seal(run_id: str) -> tuple[str, ...]:
     """Write the validated tables into the ledger and push them; returns their names. Sealing again changes nothing."""
     ledger = Ledger(settings().ledger)
     run = ledger.run(run_id)
-    folder = workspace.existing(run_id)
+    folder = handover.take(run_id, *(f"data/validation/{name}" for name in run.notes["tables"]))
     lock = versioning.read_lock(folder)
     tables = [name for name in run.notes["tables"] if f"validate@{name}" in lock]
-    pointer = versioning.add(folder, "data/inputs/history")
-    versioning.push(folder)
+    if not settings().shared:
+        versioning.push(folder)  # elsewhere each stage has done so
     ledger.seal([_snapshot(folder, lock, run, name) for name in tables])
-    ledger.update_run(
-        run_id, status="sealed", lock=(folder / "dvc.lock").read_text(), notes={"history": pointer}
-    )
+    ledger.update_run(run_id, status="sealed", lock=(folder / "dvc.lock").read_text())
     return tuple(tables)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ml import workspace
+from ml import handover
 from ml.actions.ingest import open_ingest, seal
 from ml.actions.publish import Published, publish
 from ml.actions.record import record
@@ -53,10 +53,10 @@ def _ingest(family: str, as_of: date | None, stamp: str, step: Step) -> date:
     run = open_ingest(f"ingest-{stamp}", as_of, only=family_of(family).tables)
     for table in run.tables:
         step(f"snapshot {table} as of {run.as_of}")
-        workspace.run_stage(run.run_id, f"snapshot@{table}", force=True)
+        handover.run_stage(run.run_id, f"snapshot@{table}", force=True)
     for table in run.tables:
         step(f"validate {table}")
-        workspace.run_stage(run.run_id, f"validate@{table}")
+        handover.run_stage(run.run_id, f"validate@{table}")
     step("seal the validated tables")
     seal(run.run_id)
     return run.as_of
@@ -67,7 +67,7 @@ def _retrain(family: str, as_of: date, stamp: str, overrides: dict[str, Any], st
     open_retrain(family, run_id, as_of, overrides=overrides)
     for stage in STAGES:
         step(f"{stage} {family}")
-        workspace.run_stage(run_id, stage_name(stage, family))
+        handover.run_stage(run_id, stage_name(stage, family))
     step("record in MLflow")
     recorded = record(run_id)
     promoted = approve(run_id)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.csv import write_csv
 
-from ml import workspace
+from ml import handover, workspace
 from ml.actions.card import card_of, facts_of
 from ml.actions.judged import NOTE, judged
 from ml.actions.retrain import finish_stages, verdict_in_words, verdict_of
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EXPLAINED = 20
+MADE = ("features", "model", "evaluation", "verdict")
 
 
 def record(run_id: str) -> Recorded:
@@ -64,8 +65,8 @@ def _judged(entry: Record) -> dict[str, Any]:
 
 
 def _entry(at: Settings, run: Run) -> Record:
-    folder = workspace.existing(run.run_id)
     record = family_of(str(run.family))
+    folder = handover.take(run.run_id, *(f"data/{made}/{record.name}" for made in MADE))
     source = folder / "data/evaluation" / record.name
     evaluation = json.loads((source / "metrics.json").read_text())
     verdict = verdict_of(run.run_id)

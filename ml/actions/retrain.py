@@ -12,10 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ml import workspace
+from ml import handover, workspace
 from ml.config import load_params, parse_params, settings
 from ml.errors import DataRejected, UsageError
 from ml.families import family as family_of
+from ml.handover import HISTORY
 from ml.seams import versioning
 from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
@@ -64,14 +65,14 @@ def open_workspace(
     """Open (or find again) a workspace of one family on the newest sealed tables (of `as_of`, if given)."""
     at = settings()
     ledger = Ledger(at.ledger)
-    known = ledger.find_run(run_id)
-    if known is not None and workspace.folder_of(run_id).exists():
+    known = handover.opened(run_id)
+    if known is not None:
         return known
     sealed = _sealed(ledger, family, as_of)
     source = ledger.run(sealed[0].run_id)
     raw = _raw_params(family, sealed[0].as_of, source.run_id, overrides or {})
     raw["gate"] = {**raw.get("gate", {}), "look": look(ledger, family)}
-    folder = _create(run_id, raw, ledger, sealed, source, family)
+    folder, inputs = _create(run_id, raw, ledger, sealed, source, family)
     code = workspace.code_digest(at.project)
     return ledger.open_run(
         Run(
@@ -84,7 +85,9 @@ def open_workspace(
             data_digest=data_digest(sealed),
             recipe_digest=recipe_digest(code, raw),
             params=(folder / "params.yaml").read_text(),
+            lock=(folder / "dvc.lock").read_text(),
             notes={
+                "inputs": inputs,
                 "ingest": source.run_id,
                 "decided_after": _last_seq(ledger, family),
                 "libraries": libraries(),
@@ -157,8 +160,8 @@ def look(ledger: Ledger, family: str) -> int:
 
 def _create(
     run_id: str, raw: dict[str, Any], ledger: Ledger, sealed: list[Snapshot], source: Run, family: str
-) -> Path:
-    inputs = {"data/inputs/history": source.notes["history"]}
+) -> tuple[Path, dict[str, str]]:
+    inputs = {HISTORY: source.notes["history"]}
     champion = _champion_pointer(ledger, family)
     if champion:
         inputs["data/inputs/champion"] = champion
@@ -166,7 +169,7 @@ def _create(
     versioning.write_lock(folder, {name: body for item in sealed for name, body in item.lock.items()})
     bring = [f"data/validated/{item.table_name}" for item in sealed]
     versioning.pull(folder, [*bring, *(f"{name}.dvc" for name in inputs)])
-    return folder
+    return folder, inputs
 
 
 def _champion_pointer(ledger: Ledger, family: str) -> str | None:
@@ -199,18 +202,21 @@ def check_model(folder: Path, run: Run) -> None:
 
 def finish_stages(run_id: str) -> None:
     """Keep the run's lock in the ledger and its outputs in the remote: from here on it can be rebuilt."""
-    folder = workspace.existing(run_id)
+    folder = handover.take(run_id)
     lock = folder / "dvc.lock"
     family = Ledger(settings().ledger).run(run_id).family or ""
-    versioning.push(folder, [stage_name(stage, family) for stage in STAGES])
+    if not settings().shared:
+        versioning.push(
+            folder, [stage_name(stage, family) for stage in STAGES]
+        )  # elsewhere each stage has done so
     Ledger(settings().ledger).update_run(run_id, lock=lock.read_text(), status="judged")
 
 
 def verdict_of(run_id: str) -> dict[str, Any]:
     """The gate's verdict on a run."""
     family = Ledger(settings().ledger).run(run_id).family
-    path = workspace.existing(run_id) / "data/verdict" / str(family) / "verdict.json"
-    verdict: dict[str, Any] = json.loads(path.read_text())
+    path = f"data/verdict/{family}"
+    verdict: dict[str, Any] = json.loads((handover.take(run_id, path) / path / "verdict.json").read_text())
     return verdict
 
 
@@ -309,7 +315,7 @@ def rejudge(run_id: str, decided_after: int) -> None:
     """Compare the run's version with the champion of now, in the run's workspace."""
     ledger = Ledger(settings().ledger)
     family = str(ledger.run(run_id).family)
-    folder = workspace.existing(run_id)
+    folder = handover.take(run_id)
     pointer = _champion_pointer(ledger, family)
     if pointer is not None:
         shutil.rmtree(folder / "data/inputs/champion", ignore_errors=True)
@@ -317,7 +323,7 @@ def rejudge(run_id: str, decided_after: int) -> None:
         versioning.pull(folder, ["data/inputs/champion.dvc"])
     workspace.set_param(run_id, "gate", "look", look(ledger, family))
     for stage in ("evaluate", "gate"):
-        workspace.run_stage(run_id, stage_name(stage, family))
+        handover.run_stage(run_id, stage_name(stage, family))
     finish_stages(run_id)
     ledger.update_run(run_id, notes={"decided_after": decided_after})
 

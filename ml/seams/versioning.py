@@ -83,9 +83,14 @@ def add(folder: Path, path: str) -> str:
 
 
 def pull(folder: Path, targets: Sequence[str]) -> None:
-    """Bring `targets` (outputs or .dvc files) into the workspace from the cache, or else from the remote."""
-    if targets:
-        _required(folder, ["pull", *targets], "data is neither in the cache nor in the remote")
+    """Bring `targets` (outputs or .dvc files) into the workspace from the cache, or else from the remote.
+
+    Each kind by a command of its own: given both, DVC filled an empty cache with what the .dvc files name alone.
+    """
+    pointers = [target for target in targets if target.endswith(".dvc")]
+    outputs = [target for target in targets if not target.endswith(".dvc")]
+    for group in filter(None, (pointers, outputs)):
+        _required(folder, ["pull", *group], "data is neither in the cache nor in the remote")
 
 
 def push(folder: Path, targets: Sequence[str] = ()) -> None:
@@ -107,8 +112,57 @@ def parse_lock(text: str) -> dict[str, Any]:
 
 def write_lock(folder: Path, stages: Mapping[str, Any]) -> None:
     """Write a dvc.lock that holds `stages`."""
-    text = yaml.safe_dump({"schema": "2.0", "stages": dict(stages)}, sort_keys=False)
-    (folder / "dvc.lock").write_text(text)
+    (folder / "dvc.lock").write_text(lock_text(stages))
+
+
+def lock_text(stages: Mapping[str, Any]) -> str:
+    """The text of a dvc.lock that holds `stages`."""
+    return str(yaml.safe_dump({"schema": "2.0", "stages": dict(stages)}, sort_keys=False))
+
+
+def merged(text: str, stages: Mapping[str, Any]) -> str:
+    """The text of a dvc.lock (empty: none yet) with these stages set to what is given."""
+    return lock_text({**(parse_lock(text) if text else {}), **stages})
+
+
+def update_lock(folder: Path, stages: Mapping[str, Any]) -> None:
+    """Set these stages of a workspace's dvc.lock, while no dvc process of this machine writes to it."""
+    from dvc.lock import make_lock
+
+    if _up_to_date(folder, stages):
+        return
+    scratch = folder / ".dvc" / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with make_lock(str(scratch / "lock"), tmp_dir=str(scratch), wait=True):
+        write_lock(folder, {**read_lock(folder), **stages})
+
+
+def _up_to_date(folder: Path, stages: Mapping[str, Any]) -> bool:
+    there = read_lock(folder)
+    return all(there.get(name) == body for name, body in stages.items())
+
+
+def inputs_of(folder: Path, stage: str) -> list[str]:
+    """The data that a stage of the workspace reads, as paths in it (its code and parameters left out)."""
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        found = repo.stage.load_one(str(folder / "dvc.yaml"), stage)
+        read = dict.fromkeys(dep.def_path for dep in found.deps)
+        return [path for path in read if path.startswith("data/")]
+
+
+def outdated(folder: Path, path: str) -> list[str]:
+    """What to pull for `path` to be as the workspace's dvc.lock or .dvc file has it; [] where it is, or has neither."""
+    beside = folder / f"{path}.dvc"
+    if beside.exists():
+        (out,) = yaml.safe_load(beside.read_text())["outs"]
+        recorded, target = out["md5"], f"{path}.dvc"
+    else:
+        outs = [out for body in read_lock(folder).values() for out in body.get("outs", ())]
+        recorded, target = next((out["md5"] for out in outs if out["path"] == path), None), path
+    there = digest_of_folder(folder / path) if (folder / path).is_dir() else None
+    return [target] if recorded not in (None, there) else []
 
 
 def digest_of(lock: Mapping[str, Any], stage: str, path: str) -> str:

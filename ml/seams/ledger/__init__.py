@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, func, make_url, select, text
+from sqlalchemy import Engine, create_engine, event, func, make_url, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -137,6 +137,15 @@ class Ledger:
             for name, value in values.items():
                 setattr(run, name, value)
             run.notes = {**run.notes, **(notes or {})}
+
+    def change_lock(self, run_id: str, change: Callable[[str], str]) -> None:
+        """Replace the lock of a run by what `change` makes of it; workers that do so at once lose nothing."""
+        while True:
+            before = self.run(run_id).lock
+            swap = update(Run).where(Run.run_id == run_id, Run.lock == before).values(lock=change(before))
+            with self._session() as session:
+                if session.connection().execute(swap).rowcount:
+                    return
 
     def seal(self, snapshots: Sequence[Snapshot]) -> None:
         """Write the validated tables of an ingest, all or none; sealing again replaces what this run sealed."""
