@@ -9,7 +9,7 @@ ARGS ?=
 TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test test-deep lint check-tests lock bench install install-test
+.PHONY: help up down status test test-deep lint check-tests audit say-audit lock bench install install-test
 .DELETE_ON_ERROR:
 
 help: ## these words
@@ -25,7 +25,7 @@ down: ## stop every process that `make up` started, and only those; nothing is l
 status: ## what runs, where, and whether it is well
 	@if [ -x $(BIN)/bellwether ]; then $(BIN)/bellwether status $(ARGS) || true; else echo "nothing is installed, so nothing runs"; fi
 
-test: lint check-tests ## everything: lint, types, import contracts, all tests (the end-to-end one last)
+test: lint say-audit check-tests ## everything: lint, types, import contracts, all tests (the end-to-end ones last)
 
 test-deep: install-test ## the optional extra `deep`: install torch beside the lock, then its tests (TORCH=FILE: a wheel to take)
 	$(UV) -c requirements.txt "$(TORCH)" safetensors
@@ -41,11 +41,18 @@ check-tests: install-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not e2e" $(ARGS)
 	$(BIN)/python -m pytest -m e2e $(ARGS)
 
+say-audit: install-test
+	@$(BIN)/python tests/audit.py
+
+audit: install-test ## compare the locked requirements with known vulnerabilities; fails on a finding
+	@$(BIN)/python tests/audit.py --strict
+
 bench: install-test ## measure throughput, overhead and quality (minutes); results go to bench/
 	$(BIN)/python -m bench $(ARGS)
 
 lock: install ## choose the newest versions that fit requirements*.in, and write them down with their hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade docker/requirements.in -o docker/requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade requirements-test.in -o requirements-test.txt
 
 install: $(STAMPS)/project ## the virtual environment with the locked requirements (the others call it)

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from psycopg.sql import SQL, Identifier
 from rich.console import Console
 
 from ml import platform
 from ml.config import Settings
 from ml.platform.airflow_api import Airflow
 from ml.platform.credentials import LOGIN, password_file
+from ml.platform.postgres import connect as connect_to
 from ml.platform.processes import belonging, memory
 from ml.platform.start import Platform
 from ml.platform.state import load
@@ -120,6 +122,30 @@ def test_the_desk_is_served_behind_airflow_s_login(brought: Brought) -> None:
         plot = client.get(f"{address}families/seasonality/plots/{champion.version}/totals.png")
         assert "families/seasonality/plots/" in of_family
         assert plot.headers["content-type"] == "image/png" and plot.content.startswith(b"\x89PNG")
+
+
+def test_pages_ask_for_a_login(brought: Brought) -> None:
+    for path in ("/bellwether/", "/bellwether/reports/collections/seasonality/index.html"):
+        assert httpx.get(f"{brought.platform.airflow_url}{path}").status_code == 401
+
+
+def test_no_secret_is_in_a_log_a_database_or_a_run(brought: Brought) -> None:
+    known, home = brought.platform.known, brought.settings.home
+    secrets = (known.password, known.fernet_key, known.jwt_secret, known.api_secret)
+    folders = [home / name for name in ("logs", "runs", "artifacts", "reports")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".log" for path in files)
+    assert [path for path in files if any(secret.encode() in path.read_bytes() for secret in secrets)] == []
+    for database in ("airflow", "mlflow", "ledger"):
+        with connect_to(brought.platform.server, database) as connection:
+            for row in connection.execute(
+                "select tablename from pg_tables where schemaname = 'public'"
+            ).fetchall():
+                rows = connection.execute(
+                    SQL("select t::text from {} t").format(Identifier(str(row[0])))
+                ).fetchall()
+                found = [text for (text,) in rows if any(secret in str(text) for secret in secrets)]
+                assert found == [], f"{database}.{row[0]}"
 
 
 def test_a_second_up_finds_everything_running(brought: Brought) -> None:
