@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,10 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(2400),
     pytest.mark.skipif(bool(missing()), reason=f"not installed here: {', '.join(missing())}"),
+    pytest.mark.skipif(
+        os.environ.get("BELLWETHER_TEST_PRODUCTION") != "1",
+        reason="asked for with BELLWETHER_TEST_PRODUCTION=1",
+    ),
 ]
 
 
