@@ -215,7 +215,9 @@ class Stack:
                 with suppress(psutil.NoSuchProcess):
                     getattr(process, how)()
             psutil.wait_procs(living, timeout=20)
-        for child in self.children:
+        for child in self.children:  # Redis' title overwrites its environment, and our mark with it
+            if child.poll() is None:
+                child.terminate()
             child.wait(20)
 
 
