@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from ml.errors import SeamUnavailable, StaleDecision, UsageError
-from ml.seams.ledger import PROMOTE, REJECT, Ledger, chained, migrate
+from ml.seams.ledger import PROMOTE, REJECT, Ledger, _engine, chained, migrate
 from ml.seams.ledger.models import Base, Look, Run, Snapshot
 
 
@@ -24,7 +24,9 @@ def server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="bw") as folder:
         running = pgserver.get_server(folder, cleanup_mode="stop")
         running.psql("CREATE DATABASE ledger")
-        yield running.get_uri("ledger").replace("postgresql://", "postgresql+psycopg://")
+        url = running.get_uri("ledger").replace("postgresql://", "postgresql+psycopg://")
+        yield url
+        _engine(url).dispose()
         running.cleanup()
 
 
