@@ -106,7 +106,8 @@ class Timed:
 
 def with_encoder(own: Any, folder: Path | None) -> Any:
     """The parameters of the baselines; says so where a family could read by a sentence encoder and none is given."""
-    if "encoder" not in type(own).model_fields:
+    field = type(own).model_fields.get("encoder")
+    if field is None or field.default:  # none, or one that is never done without: no baseline rests on it
         return own
     if folder is None and not own.encoder:
         print("baselines by a sentence encoder are left out: no folder is given (--encoder DIR)")

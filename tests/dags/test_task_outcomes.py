@@ -105,7 +105,7 @@ def test_a_stage_keeps_its_error(bag: Any, monkeypatch: pytest.MonkeyPatch) -> N
     def rejected(*_: Any, **__: Any) -> Path:
         raise errors.DataRejected("events: empty", **MESSAGE)
 
-    monkeypatch.setattr("ml.handover.run_stage", rejected)
+    monkeypatch.setattr("ml.workspace.run_stage", rejected)
     with pytest.raises(AirflowFailException, match="DataRejected: events: empty"):
         act(task := task_of(bag, "ingest", "events.validate"), context(task))
     assert task.link() == "http://airflow.example:8080/bellwether/runs/run-1/docs/events/index.html"
@@ -123,7 +123,7 @@ def test_a_stage_runs_in_its_workspace(
     bag: Any, monkeypatch: pytest.MonkeyPatch, task_id: str, force: bool, forced: bool
 ) -> None:
     calls: list[Any] = []
-    monkeypatch.setattr("ml.handover.run_stage", lambda run, stage, force: calls.append((run, stage, force)))
+    monkeypatch.setattr("ml.workspace.run_stage", lambda run, stage, force: calls.append((run, stage, force)))
     task = task_of(bag, "ingest", task_id)
     assert act(task, context(task, force=force)) is None
     assert calls == [("run-1", f"{task_id.partition('.')[2]}@events", forced)]
@@ -256,8 +256,10 @@ def test_promote_announces_the_version_and_names_the_person(
     bag: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actors: list[Any] = []
-    monkeypatch.setattr("ml.actions.retrain.promote", lambda run, actor="gate": actors.append(actor) or "3")
-    answer = {"responded_by_user": {"id": "1", "name": "ada"}}
+    monkeypatch.setattr(
+        "ml.actions.retrain.promote", lambda run, actor="gate", why="": actors.append((actor, why)) or "3"
+    )
+    answer = {"responded_by_user": {"id": "1", "name": "ada"}, "params_input": {"why": "fits the range"}}
     for pulled in ({}, {"approve": answer, "record": "http://mlflow/#/runs/abc"}):
         task = task_of(bag, "retrain_seasonality", "promote")
         given = context(task, TaskInstance(**pulled))
@@ -265,7 +267,7 @@ def test_promote_announces_the_version_and_names_the_person(
         assert [event.extra for event in given["outlet_events"].values()] == [
             {"run_id": "run-1", "version": "3"}
         ]
-    assert actors == ["gate", "ada"]
+    assert actors == [("gate", ""), ("ada", "fits the range")]
     assert task.link() == "http://mlflow/#/runs/abc"
 
 
