@@ -11,7 +11,7 @@ from ml.config import Settings, load_params
 from ml.platform import summary
 from ml.platform.airflow_api import Airflow
 from ml.platform.credentials import LOGIN
-from ml.platform.demo import families_without_champion, fill, newest_day, trigger_ingest
+from ml.platform.demo import families_untried, families_without_champion, fill, newest_day, trigger_ingest
 from ml.platform.follow import failed_run, failures, watch
 from ml.platform.start import Platform, start
 from ml.platform.view import view_for
@@ -38,14 +38,21 @@ def _first_run(platform: Platform, console: Console, *, size: str, detach: bool)
     settings = platform.settings
     airflow = Airflow(platform.airflow_url, LOGIN, platform.known.password)
     loaded = _fill_own(platform, size)
-    if not loaded and not families_without_champion(settings):
-        platform.say("every family has a champion in service: nothing to train")
+    if not loaded and not families_untried(settings):
+        platform.say(_settled(settings))
         return
     since = trigger_ingest(airflow, newest_day(settings.warehouse))
     if detach:
         platform.say(f"ingest runs; see {platform.airflow_url}")
         return
     _follow(platform, airflow, since, console)
+
+
+def _settled(settings: Settings) -> str:
+    refused = ", ".join(families_without_champion(settings))
+    if not refused:
+        return "every family has a champion in service: nothing to train"
+    return f"every family was judged: nothing to train before the next ingest (without a champion: {refused})"
 
 
 def _fill_own(platform: Platform, size: str) -> bool:

@@ -44,8 +44,18 @@ def newest_day(url: str) -> date:
         return day_after_newest(warehouse, [name for name in TABLES if name in present])
 
 
+def families_untried(settings: Settings) -> Sequence[str]:
+    """The families of `params.yaml` of which nothing was decided yet, and that have no version waiting for a person.
+
+    One whose version lost the gate is not among them: the same data would be judged the same way again.
+    """
+    ledger = Ledger(settings.ledger)
+    families = load_params(settings.project / "params.yaml").families
+    return [name for name in families if not ledger.decisions(name) and not ledger.runs_of(name, "recorded")]
+
+
 def families_without_champion(settings: Settings) -> Sequence[str]:
-    """The families of `params.yaml` that have nothing in service yet."""
+    """The families of `params.yaml` that have nothing in service."""
     ledger = Ledger(settings.ledger)
     families = load_params(settings.project / "params.yaml").families
     return [name for name in families if ledger.champion(name) is None]

@@ -34,7 +34,7 @@ def in_service(settings: Settings) -> list[InService]:
 def _line(settings: Settings, ledger: Ledger, family: str) -> InService:
     champion = ledger.champion(family)
     if champion is None:
-        return InService(family, "none yet", "", "")
+        return InService(family, "none: last refused" if ledger.decisions(family) else "none yet", "", "")
     run = ledger.run(champion.run_id)
     decided = next(item for item in ledger.decisions(family) if item.seq == champion.seq)
     return InService(
