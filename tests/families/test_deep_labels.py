@@ -201,7 +201,7 @@ def test_labels_are_published_with_reasons() -> None:
     assert {"what was said", "earlier turns", "words shared with the customer's turn before"} <= set(
         rows["words"].to_pylist()
     )
-    published = FAMILY.publications(made, fold.test, opened({}), END, PARAMS)
+    published = FAMILY.publications(made, fold.test, opened({name: shop()[name] for name in FAMILY.tables}), END, PARAMS)
     labels = published["labels"]
     assert len(labels) and len(published["annotation_queue"])
     of_model = labels.filter(pc.and_(pc.equal(labels["source"], "model"), pc.equal(labels["label"], "yes")))
