@@ -8,8 +8,9 @@ with services that train never saw) is the order of time, so a split by time wit
 
 The one annotator is `schema`: the labels are the simulator's own state, not a person's opinion.
 
-- `intent`, on every user turn: the active intent of the last frame that has one, which is the one just begun
-  (`FindEvents`), or `NONE`. Intents of the same name in two services are one.
+- `intent`, on every user turn: the active intent (`FindEvents`), or `NONE`. A turn that goes from one goal to the next
+  has a frame for each, in either order: it is of the one that was not active before. Intents of the same name in two
+  services are one.
 - `goal_boundary`, on every user turn: `yes` on the first turn with another service or another intent than the last
   active one, else `no`. `NONE` (a thank-you, a refusal of an offer) goes on with the goal that it follows.
 - `goal_success`, on the last turn of a goal: `yes` or `no` after its last NOTIFY_SUCCESS or NOTIFY_FAILURE, so that a
@@ -42,13 +43,19 @@ CREATE TABLE said AS SELECT dialogue_id, CAST(turn_idx AS BIGINT) AS turn_idx,
     list_filter(
         list_transform(range(1, coalesce(len(active_intents), 0) + 1), lambda i: [services[i], active_intents[i]]),
         lambda pair: pair[2] <> 'NONE'
-    )[-1] AS pursued
+    ) AS active
 FROM utterances""",
+    """
+CREATE TABLE aimed AS SELECT *,
+    coalesce(list_filter(active, lambda pair: NOT list_contains(before, pair))[-1], active[-1]) AS pursued
+FROM (SELECT *, coalesce(last_value(CASE WHEN len(active) > 0 THEN active END IGNORE NULLS) OVER (
+        PARTITION BY dialogue_id ORDER BY turn_idx ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ), []) AS before FROM said)""",
     """
 CREATE TABLE followed AS SELECT *, speaker = 'user' AND pursued IS NOT NULL AND coalesce(pursued <> last_value(pursued
     IGNORE NULLS) OVER (PARTITION BY dialogue_id ORDER BY turn_idx ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
     true) AS begins
-FROM said""",
+FROM aimed""",
     """
 CREATE TABLE numbered AS SELECT *,
     sum(CAST(begins AS INTEGER)) OVER (PARTITION BY dialogue_id ORDER BY turn_idx) AS goal

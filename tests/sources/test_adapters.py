@@ -168,7 +168,8 @@ def test_ratings_worked_on_paper(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_goals_of_a_schema_worked_on_paper(tmp_path: Path) -> None:
+@pytest.mark.parametrize("both", [(["A", "B"], ["Book", "Find"]), (["B", "A"], ["Find", "Book"])])
+def test_goals_of_a_schema_worked_on_paper(tmp_path: Path, both: tuple[list[str], list[str]]) -> None:
     def user(services: list[str], intents: list[str]) -> dict[str, Any]:
         return {"speaker": "USER", "services": services, "active_intents": intents, "acts": None}
 
@@ -178,7 +179,7 @@ def test_goals_of_a_schema_worked_on_paper(tmp_path: Path) -> None:
     turns = [
         user(["A"], ["Find"]), system("OFFER"), user(["A"], ["NONE"]), system("REQ_MORE"),
         user(["A"], ["Book"]), system("NOTIFY_FAILURE"), user(["A"], ["Book"]), system("NOTIFY_SUCCESS"),
-        user(["A", "B"], ["Book", "Find"]), system("NOTIFY_SUCCESS"), user(["B"], ["Find"]), system("NOTIFY_FAILURE"),
+        user(*both), system("NOTIFY_SUCCESS"), user(["B"], ["Find"]), system("NOTIFY_FAILURE"),
         user(["B"], ["NONE"]), system("GOODBYE"),
     ]  # fmt: skip
     rows = [
