@@ -21,6 +21,8 @@ def validate(name: str) -> None:
     for finding in result.warnings:
         log.warning("%s: %s", name, finding.message)
     log.info("%s: %d rows, %d passed, %d put aside", name, result.rows, result.passed, result.quarantined)
+    for what, rows in result.decided.items():
+        log.info("%s: %d rows %s by a person's decision", name, rows, what)
 
 
 def _check(name: str, params: Params) -> TableCheck:
@@ -38,6 +40,7 @@ def _check(name: str, params: Params) -> TableCheck:
         as_of=params.as_of,
         limits=Limits(limits.memory_limit, limits.threads),
         examples=limits.examples,
+        decided=data / "inputs/history",
     )
 
 

@@ -84,7 +84,7 @@ def test_the_same_rows_pass_and_are_put_aside(workspace: Path, part: str, table:
 
 
 def _reasons(rows: object) -> list[str]:
-    return [name for name in rows.column_names if name == "reasons"]  # type: ignore[attr-defined]
+    return [name for name in rows.column_names if name in ("reasons", "row_id")]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("table", MEASURED)

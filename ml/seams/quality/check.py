@@ -18,6 +18,7 @@ from ml.contracts.base import arrow_schema, key
 from ml.errors import BellwetherError
 from ml.seams.quality import contract as contracts
 from ml.seams.quality.believable import believable
+from ml.seams.quality.decided import Repairs, accept, with_repairs
 from ml.seams.quality.predicates import broken_by, is_row_level, quoted
 from ml.seams.quality.preparing import prepare
 from ml.seams.quality.profile import facts, profile, read_history
@@ -42,7 +43,10 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class TableCheck:
-    """All that is needed to check one table; `others` are the snapshots of the tables that it refers to."""
+    """All that is needed to check one table; `others` are the snapshots of the tables that it refers to.
+
+    decided: the folder of what people decided about single rows (`ml.seams.quality.decided`).
+    """
 
     contract: Table
     snapshot: Path
@@ -53,6 +57,7 @@ class TableCheck:
     as_of: date
     limits: Limits = field(default_factory=Limits)
     examples: int = 5
+    decided: Path | None = None
 
     @property
     def shards(self) -> Shards:
@@ -67,7 +72,8 @@ def check_table(check: TableCheck) -> QualityResult:
     """
     shards = check.shards
     contracts.check_columns(check.contract, shards)
-    with database(check.limits) as opened, _explained(shards):
+    with database(check.limits) as opened, _explained(shards), _repaired(opened, check) as (check, repairs):
+        shards = check.shards
         _open_views(opened, check)
         suite = _filled(opened, check)
         contracts.read_all_text(opened, check.contract)
@@ -77,7 +83,18 @@ def check_table(check: TableCheck) -> QualityResult:
         if not result.accepted:
             result.write(check.outputs.report / "result.json")
             raise result.rejection(_next_step(check))
-        return _accept(opened, check, suite, result)
+        return _accept(opened, check, suite, result, repairs)
+
+
+@contextmanager
+def _repaired(opened: Database, check: TableCheck) -> Iterator[tuple[TableCheck, Repairs]]:
+    """The same check, of a snapshot in which what people repaired stands in for what was wrong."""
+    if check.decided is None:
+        yield check, Repairs()
+        return
+    room = check.outputs.validated.parent
+    with with_repairs(opened, check.contract, check.snapshot, check.decided, room) as (snapshot, repairs):
+        yield replace(check, snapshot=snapshot), repairs
 
 
 def _filled(opened: Database, check: TableCheck) -> Suite:
@@ -130,21 +147,39 @@ def _examples(opened: Database, check: TableCheck, outcome: Outcome) -> list[dic
     return opened.records(f"SELECT {columns} FROM {at} WHERE {broken_by(one)} {order}")
 
 
-def _accept(opened: Database, check: TableCheck, suite: Suite, result: QualityResult) -> QualityResult:
+def _accept(
+    opened: Database, check: TableCheck, suite: Suite, result: QualityResult, repairs: Repairs
+) -> QualityResult:
     reasons = {
         requirement(one.expectation): broken_by(one.expectation) for one in result.findings if one.puts_aside
     }
     broken = find_broken(opened, check.contract.name, reasons) if reasons else 0
+    accepted = _accepted(opened, check) if broken else 0
+    broken -= accepted
     passed, quarantined = _split(opened, check, broken)
     done = replace(
         result,
         passed=passed,
         quarantined=quarantined,
         reasons={requirement(one.expectation): one.unexpected for one in result.findings if one.puts_aside},
+        decided=_decided(accepted, repairs),
     )
     described = profile(opened, check.contract, suite.meta, check.as_of)
     _write_report(check.outputs.report, done, described)
     return done
+
+
+def _accepted(opened: Database, check: TableCheck) -> int:
+    if check.decided is None:
+        return 0
+    own = contracts.expectations_of(check.contract, 0.0, check.others)
+    nobody_waves = [requirement(one) for one in own if one.type != "expect_key_to_be_unique"]
+    return accept(opened, check.contract, check.decided, nobody_waves)
+
+
+def _decided(accepted: int, repairs: Repairs) -> dict[str, int]:
+    counts = {"accepted": accepted, "repaired": repairs.repaired, "replaced": repairs.replaced}
+    return counts if any(counts.values()) else {}
 
 
 def _split(opened: Database, check: TableCheck, broken: int) -> tuple[int, int]:

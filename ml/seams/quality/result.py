@@ -69,7 +69,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class QualityResult:
-    """The result of checking one table; `quarantines`: whether single rows of it can be put aside."""
+    """The result of checking one table; `quarantines`: whether single rows of it can be put aside.
+
+    decided: rows that came back because a person decided so (accepted, repaired), and rows taken out for them
+    (replaced); empty where nobody decided anything about this table.
+    """
 
     name: str
     rows: int
@@ -78,6 +82,7 @@ class QualityResult:
     passed: int = 0
     quarantined: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    decided: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def accepted(self) -> bool:
@@ -106,6 +111,7 @@ class QualityResult:
                 "passed": self.passed,
                 "quarantined": self.quarantined,
                 "reasons": dict(self.reasons),
+                **({"decided": dict(self.decided)} if self.decided else {}),
             },
             "expectations": [finding.to_dict() for finding in self.findings],
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,9 @@ from ml.seams.quality.predicates import literal, quoted
 from ml.seams.quality.rows import FILE, NUMBER, Database, Shards, place
 
 BROKEN = "broken_rows"
-_WRITE = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+ROW_ID = "row_id"
+PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+"""How a shard is written."""
 
 
 def find_broken(database: Database, table: str, reasons: Mapping[str, str]) -> int:
@@ -53,13 +55,20 @@ def _write_passed(database: Database, file: Path, schema: pa.Schema, target: Pat
     broken = f"SELECT {NUMBER} FROM {BROKEN} WHERE {place(file)}"
     shard = f"read_parquet({literal(str(file))}, file_row_number = true)"
     rows = f"SELECT {columns} FROM {shard} WHERE file_row_number NOT IN ({broken})"
-    database.run(f"COPY ({rows}) TO {literal(str(target))} {_WRITE}")
+    database.run(f"COPY ({rows}) TO {literal(str(target))} {PARQUET}")
 
 
 def _write_broken(database: Database, table: str, file: Path, schema: pa.Schema, target: Path) -> None:
     joined = f"{quoted(table + '_at')} JOIN {BROKEN} USING ({FILE}, {NUMBER})"
-    rows = f"SELECT {_columns(schema)}, reasons FROM {joined} WHERE {place(file)} ORDER BY {NUMBER}"
-    database.run(f"COPY ({rows}) TO {literal(str(target))} {_WRITE}")
+    named = f"{_columns(schema)}, reasons, {row_id(schema.names)} AS {ROW_ID}"
+    rows = f"SELECT {named} FROM {joined} WHERE {place(file)} ORDER BY {NUMBER}"
+    database.run(f"COPY ({rows}) TO {literal(str(target))} {PARQUET}")
+
+
+def row_id(columns: Collection[str]) -> str:
+    """SQL: 16 hexadecimal digits of the SHA-256 of a row's values; rows that are equal in every column share them."""
+    values = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in columns)
+    return f"substr(sha256(to_json(struct_pack({values}))::VARCHAR), 1, 16)"
 
 
 def _columns(schema: pa.Schema) -> str:
@@ -67,7 +76,7 @@ def _columns(schema: pa.Schema) -> str:
 
 
 def _with_reasons(schema: pa.Schema) -> pa.Schema:
-    return schema.append(pa.field("reasons", pa.list_(pa.string())))
+    return schema.append(pa.field("reasons", pa.list_(pa.string()))).append(pa.field(ROW_ID, pa.string()))
 
 
 def link(source: Path, target: Path) -> None:
