@@ -13,7 +13,7 @@ from airflow.sdk import DAG, TaskGroup
 from plugins import dag_params
 from plugins.assets import table_asset
 from plugins.pipeline import Pipeline, load_pipeline
-from plugins.stage_tasks import DEFAULTS, OPEN, OpenIngest, SealTask, StageTask, Task, ValidateTask
+from plugins.stage_tasks import DEFAULTS, OPEN, OpenIngest, ReadTask, SealTask, Task, ValidateTask
 
 
 def ingest(pipeline: Pipeline) -> DAG:
@@ -31,6 +31,7 @@ def ingest(pipeline: Pipeline) -> DAG:
         params={
             "as_of": dag_params.as_of("the day of the schedule, or, by hand, the day after the newest row"),
             "force": dag_params.force("Validate again tables whose snapshot has not changed."),
+            "replay": dag_params.replay(),
         },
     ) as dag:
         first = {table: f"{table}.{stages[0].kind}" for table, stages in pipeline.by_table.items()}
@@ -48,7 +49,7 @@ def table_tasks(pipeline: Pipeline, table: str) -> list[tuple[str, Task]]:
     reading, *checking = pipeline.by_table[table]
     with TaskGroup(table, tooltip=f"Table {table}"):
         return [
-            (reading.name, StageTask(task_id=reading.kind, stage=reading, force=True)),
+            (reading.name, ReadTask(task_id=reading.kind, stage=reading)),
             *((s.name, ValidateTask(task_id=s.kind, stage=s, table=table)) for s in checking),
         ]
 

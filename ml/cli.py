@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
-from ml import __version__, cli_doctor, cli_versions
+from ml import __version__, cli_doctor, cli_quarantine, cli_versions
 from ml.errors import BellwetherError, UsageError, refusal
 from ml.platform import commands
 
@@ -158,6 +158,10 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the family, for this run."),
     ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Take the newest snapshots again, with rows that people released."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ingest, retrain, judge, and (if approved) promote and publish one family, without Airflow.
@@ -172,7 +176,8 @@ def run(
             status.update(text)
             err.print(f"[dim]{datetime.now():%H:%M:%S}[/] {text}", highlight=False)
 
-        outcome = run_loop(family, _day(as_of), overrides=_assignments(set_ or []), step=step)
+        overrides = _assignments(set_ or [])
+        outcome = run_loop(family, _day(as_of), overrides=overrides, replay=replay, step=step)
     if as_json:
         summary = {
             "family": family,
@@ -238,4 +243,5 @@ def _day(moment: datetime | None) -> date | None:
 
 cli_versions.add_to(app)
 cli_doctor.add_to(app)
+cli_quarantine.add_to(app)
 commands.add_to(app)

@@ -23,6 +23,17 @@ def force(meaning: str) -> Param:
     return Param(False, type="boolean", title="Force", description=meaning)
 
 
+def replay() -> Param:
+    """Whether the newest snapshots (of `as_of`) are taken again, with what people decided about their rows."""
+    return Param(
+        False,
+        type="boolean",
+        title="Replay",
+        description="Do not read the warehouse: validate the newest snapshots (of the day above, if given) again, with "
+        "the rows that people released from quarantine since (`bellwether quarantine`).",
+    )
+
+
 def version(families: Sequence[str], unset: str) -> Param:
     """A version of one of these families, or nothing; `unset` says what nothing means."""
     return Param(

@@ -36,6 +36,7 @@ from plugins.run_ids import announced_day, asked_day, run_id, scheduled_day
 if TYPE_CHECKING:
     from logging import Logger
 
+    from ml.actions.ingest import IngestRun
     from plugins.pipeline import Stage
 
 Context = Mapping[str, Any]
@@ -155,6 +156,16 @@ class StageTask(Task):
         run_stage(self.run_id, self.stage, force=self.force)
 
 
+class ReadTask(StageTask):
+    """Reads a table of the warehouse, whatever was read before; in a replay what was read then stays."""
+
+    def act(self, context: Context) -> None:
+        """Read."""
+        from ml.actions.ingest import read
+
+        read(self.run_id, self.stage)
+
+
 class ValidateTask(StageTask):
     """A stage that writes Data Docs about a table; DAG parameter `force` runs it on an unchanged snapshot too."""
 
@@ -187,11 +198,7 @@ class OpenIngest(Task, BranchMixIn):  # type: ignore[misc]
 
     def act(self, context: Context) -> None:
         """Open; follow only the tables that are there."""
-        from ml.actions.ingest import open_ingest
-
-        asked, due = asked_day(context["params"]), scheduled_day(context["dag_run"])
-        self.run_id = run_id("ingest", asked or due, "newest", context["run_id"])
-        opened = open_ingest(self.run_id, asked or due, scheduled=asked is None and due is not None)
+        opened = self._open(context)
         self.log.info("%s: as of %s", opened.run_id, opened.as_of)
         if opened.absent:
             self.log.warning("not in the warehouse, skipped: %s", ", ".join(opened.absent))
@@ -200,6 +207,18 @@ class OpenIngest(Task, BranchMixIn):  # type: ignore[misc]
             )
         context["ti"].xcom_push("return_value", opened.run_id)
         self.do_branch(context, [self.first_tasks[table] for table in opened.tables])
+
+    def _open(self, context: Context) -> IngestRun:
+        asked, due = asked_day(context["params"]), scheduled_day(context["dag_run"])
+        if context["params"].get("replay"):
+            from ml.actions.replay import open_replay
+
+            self.run_id = run_id("replay", asked, "newest", context["run_id"])
+            return open_replay(self.run_id, asked)
+        from ml.actions.ingest import open_ingest
+
+        self.run_id = run_id("ingest", asked or due, "newest", context["run_id"])
+        return open_ingest(self.run_id, asked or due, scheduled=asked is None and due is not None)
 
 
 class SealTask(Task):

@@ -49,7 +49,9 @@ def card_of(
 
 def _tables(data: Sequence[DataInput]) -> Iterator[TableFacts]:
     for item in data:
-        yield TableFacts(item.name, item.rows, item.digest, item.checks, item.failed, item.quarantined)
+        yield TableFacts(
+            item.name, item.rows, item.digest, item.checks, item.failed, item.quarantined, item.decided
+        )
 
 
 def _metrics(record: Family, holdout: Mapping[str, Mapping[str, float | None]]) -> Iterator[Metric]:
@@ -106,3 +108,15 @@ def facts_of(item: Snapshot) -> tuple[int, int]:
     """Checks made and checks failed when the table was validated."""
     found = item.profile.get("checks", {})
     return int(found.get("made", 0)), int(found.get("failed", 0))
+
+
+def decided_in_words(item: Snapshot) -> tuple[str, ...]:
+    """What came back from quarantine by people's decisions when the table was validated; () where nothing did."""
+    found = item.profile.get("decided")
+    if not found:
+        return ()
+    counts = f"{found['accepted']:,} accepted, {found['repaired']:,} repaired (for {found['replaced']:,})"
+    return (
+        counts,
+        *(f"{one['action']}, {one['rows']:,} rows, {one['actor']}: {one['why']}" for one in found["by"]),
+    )

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from ml import handover, workspace
+from ml.actions.quarantine import write_decided
 from ml.config import Params, load_params, settings
 from ml.contracts import TABLES
 from ml.contracts.base import event_time
@@ -122,6 +123,7 @@ def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...], shop: str
         folder = workspace.create(run_id, raw, {})
         _write_history(folder, ledger, tables, shop, as_of)
     folder = workspace.existing(run_id)
+    decided = write_decided(folder / HISTORY, shop, tables)
     pointer = versioning.add(folder, HISTORY)
     if at.shared:
         versioning.push(folder, [f"{HISTORY}.dvc"])
@@ -138,9 +140,25 @@ def _open_workspace(run_id: str, as_of: date, tables: tuple[str, ...], shop: str
                 "shop": shop,
                 "history": pointer,
                 "inputs": {HISTORY: pointer},
+                "decided": decided,
             },
         )
     )
+
+
+def read(run_id: str, stage: str) -> None:
+    """Read one table of the warehouse anew, whatever was read before; a replay keeps what was read then."""
+    earlier = replayed(run_id)
+    if earlier:
+        log.info("%s: as the ingest %s read it", stage, earlier)
+        return
+    handover.run_stage(run_id, stage, force=True)
+
+
+def replayed(run_id: str) -> str | None:
+    """The ingest that this one replays, or None."""
+    earlier: str | None = Ledger(settings().ledger).run(run_id).notes.get("replays")
+    return earlier
 
 
 def _write_history(folder: Path, ledger: Ledger, tables: tuple[str, ...], shop: str, as_of: date) -> None:
@@ -177,8 +195,18 @@ def _snapshot(folder: Path, lock: dict[str, dict[str, object]], run: Run, table:
         rows=result["rows"]["passed"],
         quarantined=result["rows"]["quarantined"],
         lock={stage: lock[stage] for stage in (f"snapshot@{table}", f"validate@{table}")},
-        profile={**json.loads((validation / "profile.json").read_text()), "checks": _checks(result)},
+        profile={
+            **json.loads((validation / "profile.json").read_text()),
+            "checks": _checks(result),
+            **_decided(run, table, result),
+        },
     )
+
+
+def _decided(run: Run, table: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What came back by people's decisions, and whose they were; {} where nothing did."""
+    counts = result["rows"].get("decided")
+    return {"decided": {**counts, "by": run.notes["decided"].get(table, [])}} if counts else {}
 
 
 def _checks(result: Mapping[str, Any]) -> dict[str, int]:

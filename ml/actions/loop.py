@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from ml import handover
-from ml.actions.ingest import open_ingest, seal
+from ml.actions.ingest import IngestRun, open_ingest, read, seal
 from ml.actions.publish import Published, publish
 from ml.actions.record import record
+from ml.actions.replay import open_replay
 from ml.actions.retrain import STAGES, approve, check_overrides, open_retrain, promote, stage_name, verdict_of
 from ml.config import settings
 from ml.families import family as family_of
@@ -37,14 +38,18 @@ def run_loop(
     as_of: date | None,
     *,
     overrides: dict[str, Any] | None = None,
+    replay: bool = False,
     step: Step = lambda _text: None,
 ) -> Outcome:
-    """Run everything for one family; `step` is told what begins. The champion stays unless the gate approves."""
+    """Run everything for one family; `step` is told what begins. The champion stays unless the gate approves.
+
+    replay: do not read the warehouse, but take the newest snapshots again with what people decided about their rows.
+    """
     at = settings()
     check_overrides(family, overrides or {})
     migrate(at.ledger)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    day = _ingest(family, as_of, stamp, step)
+    day = replay_ingest(as_of, stamp, step) if replay else _ingest(family, as_of, stamp, step)
     return _retrain(family, day, stamp, overrides or {}, step)
 
 
@@ -53,7 +58,18 @@ def _ingest(family: str, as_of: date | None, stamp: str, step: Step) -> date:
     run = open_ingest(f"ingest-{stamp}", as_of, only=family_of(family).tables)
     for table in run.tables:
         step(f"snapshot {table} as of {run.as_of}")
-        handover.run_stage(run.run_id, f"snapshot@{table}", force=True)
+        read(run.run_id, f"snapshot@{table}")
+    return _validate_and_seal(run, step)
+
+
+def replay_ingest(as_of: date | None, stamp: str, step: Step = lambda _text: None) -> date:
+    """Replay the newest ingest (of `as_of`, if given) and seal it; returns its day."""
+    migrate(settings().ledger)
+    step("bring the snapshots, and the rows that come back")
+    return _validate_and_seal(open_replay(f"replay-{stamp}", as_of), step)
+
+
+def _validate_and_seal(run: IngestRun, step: Step) -> date:
     for table in run.tables:
         step(f"validate {table}")
         handover.run_stage(run.run_id, f"validate@{table}")

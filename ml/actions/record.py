@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow.csv import write_csv
 
 from ml import handover, workspace
-from ml.actions.card import card_of, facts_of
+from ml.actions.card import card_of, decided_in_words, facts_of
 from ml.actions.judged import NOTE, judged
 from ml.actions.retrain import finish_stages, verdict_in_words, verdict_of
 from ml.config import Settings, settings
@@ -77,7 +77,7 @@ def _entry(at: Settings, run: Run) -> Record:
         family=record.name,
         run_id=run.run_id,
         name=f"{record.name} as of {run.as_of}",
-        tags=_tags(run, verdict),
+        tags={**_tags(run, verdict), **_decided(data)},
         params=_params(folder, record.name),
         metrics=dict(_metrics(evaluation, verdict)),
         windows=_windows(evaluation),
@@ -104,6 +104,12 @@ def _tags(run: Run, verdict: Mapping[str, Any]) -> dict[str, str]:
         "bellwether.run_id": run.run_id,
         "bellwether.ingest": run.notes["ingest"],
     }
+
+
+def _decided(data: Sequence[DataInput]) -> dict[str, str]:
+    """The tag that says which rows of its data people let come back; {} where there are none."""
+    told = "; ".join(f"{item.name}: {item.decided[0]}" for item in data if item.decided)
+    return {"rows_by_decision": told} if told else {}
 
 
 def _params(folder: Path, family: str) -> dict[str, str]:
@@ -144,7 +150,8 @@ def _inputs(at: Settings, folder: Path, run: Run, record: Family) -> Iterator[Da
         digest = versioning.digest_of(lock, f"validate@{table}", path)
         source = f"{at.remote}/files/md5/{digest[:2]}/{digest[2:]}"
         checks, failed = facts_of(sealed[table])
-        yield DataInput(table, digest, source, sealed[table].rows, checks, failed, sealed[table].quarantined)
+        aside, decided = sealed[table].quarantined, decided_in_words(sealed[table])
+        yield DataInput(table, digest, source, sealed[table].rows, checks, failed, aside, decided)
 
 
 def _served(folder: Path, record: Family, predictions: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -70,7 +70,8 @@ def open_workspace(
         return known
     sealed = _sealed(ledger, family, as_of)
     source = ledger.run(sealed[0].run_id)
-    raw = _raw_params(family, sealed[0].as_of, source.run_id, overrides or {})
+    read_by = source.notes.get("snapshot_of", source.run_id)
+    raw = _raw_params(family, sealed[0].as_of, read_by, overrides or {})
     raw["gate"] = {**raw.get("gate", {}), "look": look(ledger, family)}
     folder, inputs = _create(run_id, raw, ledger, sealed, source, family)
     code = workspace.code_digest(at.project)
@@ -111,8 +112,8 @@ def check_overrides(family: str, overrides: dict[str, Any]) -> None:
     checked(record, {**own, **overrides}, "a value of --set")
 
 
-def _raw_params(family: str, as_of: date, ingest: str, overrides: dict[str, Any]) -> dict[str, Any]:
-    raw = workspace.raw_params(settings().project, as_of=as_of, snapshot_of=ingest)
+def _raw_params(family: str, as_of: date, read_by: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    raw = workspace.raw_params(settings().project, as_of=as_of, snapshot_of=read_by)
     parse_params(raw, "params.yaml").entry(family)
     entry = raw["families"][family]
     entry["params"] = {**(entry.get("params") or {}), **overrides}

@@ -27,7 +27,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """One table the version was made from: accepted rows, its digest, and what validation found."""
+    """One table the version was made from: accepted rows, its digest, and what validation found.
+
+    decided: what came back from quarantine by people's decisions, in words; a decision an item.
+    """
 
     name: str
     rows: int
@@ -35,6 +38,7 @@ class TableFacts:
     checks: int
     failed: int
     quarantined: int
+    decided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,10 @@ _NETWORKS = ("torch", "safetensors")
 
 @dataclass(frozen=True, slots=True)
 class DataInput:
-    """One table that a version was made of: its name, DVC digest and where it came from."""
+    """One table that a version was made of: its name, DVC digest and where it came from.
+
+    decided: what came back from quarantine by people's decisions, in words.
+    """
 
     name: str
     digest: str
@@ -60,6 +63,7 @@ class DataInput:
     checks: int = 0
     failed: int = 0
     quarantined: int = 0
+    decided: tuple[str, ...] = ()
 
 
 class Sweep(Protocol):

@@ -124,6 +124,7 @@ def test_a_stage_runs_in_its_workspace(
 ) -> None:
     calls: list[Any] = []
     monkeypatch.setattr("ml.workspace.run_stage", lambda run, stage, force: calls.append((run, stage, force)))
+    monkeypatch.setattr("ml.actions.ingest.replayed", lambda run: None)
     task = task_of(bag, "ingest", task_id)
     assert act(task, context(task, force=force)) is None
     assert calls == [("run-1", f"{task_id.partition('.')[2]}@events", forced)]
@@ -156,6 +157,24 @@ def test_open_follows_only_tables_that_are_there(
     assert given["ti"].pushed["return_value"] == calls[0][0]
     assert {task_id for task_id, _ in skipped.value.tasks} == {f"{name}.snapshot" for name in absent}
     assert "families that are off for want of them: viral" in caplog.text
+
+
+def test_a_replay_opens_what_was_read_and_reads_nothing(bag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def opened(run_id: str, as_of: date | None = None) -> Any:
+        calls.append((run_id.rsplit("-", 1)[0], as_of))
+        tables = tuple(stage_tables(bag))
+        return SimpleNamespace(run_id=run_id, as_of=as_of, tables=tables, absent=(), families_off=())
+
+    monkeypatch.setattr("ml.actions.replay.open_replay", opened)
+    monkeypatch.setattr("ml.workspace.run_stage", lambda *given, **more: calls.append(given))
+    monkeypatch.setattr("ml.actions.ingest.replayed", lambda run: "ingest-1")
+    task = task_of(bag, "ingest", "open")
+    act(task, context(task, as_of="2024-02-29", replay=True))
+    reading = task_of(bag, "ingest", "events.snapshot")
+    act(reading, context(reading, replay=True))
+    assert calls == [("replay-2024-02-29", date(2024, 2, 29))]
 
 
 def stage_tables(bag: Any) -> list[str]:

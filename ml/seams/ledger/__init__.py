@@ -159,29 +159,27 @@ class Ledger:
         Of its ingests the newest one of `as_of`, or without `as_of` of the latest day: a backfill of an old day does
         not pass for news.
         """
+        run_id = self.newest_ingest(tables, as_of)
+        return self.sealed_by(run_id, tables) if run_id else []
+
+    def newest_ingest(self, tables: Sequence[str] = (), as_of: date | None = None) -> str | None:
+        """The ingest that `sealed` takes these tables from (none named: the newest of any table), or None."""
+        complete = select(
+            Snapshot.run_id, func.max(Snapshot.as_of), func.max(Snapshot.sealed_at), Snapshot.shop
+        ).group_by(Snapshot.run_id, Snapshot.shop)
+        if tables:
+            complete = complete.where(Snapshot.table_name.in_(tables)).having(func.count() == len(tables))
         with self._session() as session:
-            complete = (
-                select(Snapshot.run_id, func.max(Snapshot.as_of), func.max(Snapshot.sealed_at), Snapshot.shop)
-                .where(Snapshot.table_name.in_(tables))
-                .group_by(Snapshot.run_id, Snapshot.shop)
-                .having(func.count() == len(tables))
-            )
             found = session.execute(complete).all()
-            if not found:
-                return []
-            shop = max(found, key=lambda row: row[2])[3]
-            fits = [row for row in found if row[3] == shop and as_of in (None, row[1])]
-            if not fits:
-                return []
-            run_id = max(fits, key=lambda row: (row[1], row[2]))[0]
-            rows = select(Snapshot).where(Snapshot.run_id == run_id, Snapshot.table_name.in_(tables))
-            return list(session.scalars(rows.order_by(Snapshot.table_name)))
+        shop = max(found, key=lambda row: row[2])[3] if found else None
+        fits = [row for row in found if row[3] == shop and as_of in (None, row[1])]
+        return max(fits, key=lambda row: (row[1], row[2]))[0] if fits else None
 
     def sealed_by(self, run_id: str, tables: Sequence[str]) -> list[Snapshot]:
         """What an ingest sealed of `tables`."""
         with self._session() as session:
             rows = select(Snapshot).where(Snapshot.run_id == run_id, Snapshot.table_name.in_(tables))
-            return list(session.scalars(rows))
+            return list(session.scalars(rows.order_by(Snapshot.table_name)))
 
     def history(self, table: str, shop: str, before: date, limit: int = 30) -> list[dict[str, Any]]:
         """Profiles of a shop's last accepted snapshots of `table` as of earlier days: one a day, oldest first."""

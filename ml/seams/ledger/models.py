@@ -121,3 +121,28 @@ class Look(Base):
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
 
     __table_args__ = (Index("monitoring_by_family", "family", "looked_at"),)
+
+
+class RowDecision(Base):
+    """What a person decided about one row that was put aside. Append-only; the newest decision about a row holds.
+
+    action: accept, repair or drop. batch: digest of a folder in the data store that holds the row itself
+    (`rows.parquet`) and, for a repair, what stands in for it (`repaired.parquet`).
+    """
+
+    __tablename__ = "row_decisions"
+
+    decision_id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    shop: Mapped[str] = mapped_column(Text)
+    table_name: Mapped[str] = mapped_column(Text)
+    row_id: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    ingest: Mapped[str] = mapped_column(Text)
+    as_of: Mapped[date] = mapped_column(Date)
+    reasons: Mapped[list[str]] = mapped_column(JSON, default=list)
+    batch: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
+    decided_at: Mapped[datetime] = mapped_column(DateTime, default=now)
+
+    __table_args__ = (Index("row_decisions_by_row", "shop", "table_name", "row_id"),)

@@ -7,6 +7,7 @@ break a rule are then found by SQL that is made from the same declaration.
 from __future__ import annotations
 
 from ml.seams.quality.check import Outputs, TableCheck, check_table
+from ml.seams.quality.contract import never_waved
 from ml.seams.quality.features import check_features
 from ml.seams.quality.profile import fresh_since
 from ml.seams.quality.result import Finding, QualityResult
@@ -21,4 +22,5 @@ __all__ = [
     "check_features",
     "check_table",
     "fresh_since",
+    "never_waved",
 ]

@@ -172,9 +172,7 @@ def _accept(
 def _accepted(opened: Database, check: TableCheck) -> int:
     if check.decided is None:
         return 0
-    own = contracts.expectations_of(check.contract, 0.0, check.others)
-    nobody_waves = [requirement(one) for one in own if one.type != "expect_key_to_be_unique"]
-    return accept(opened, check.contract, check.decided, nobody_waves)
+    return accept(opened, check.contract, check.decided, contracts.never_waved(check.contract, check.others))
 
 
 def _decided(accepted: int, repairs: Repairs) -> dict[str, int]:

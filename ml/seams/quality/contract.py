@@ -14,6 +14,7 @@ from ml.errors import DataRejected
 from ml.seams.quality.predicates import quoted
 from ml.seams.quality.rows import Database, Shards
 from ml.seams.quality.suites import Expectation, Severity
+from ml.seams.quality.words import requirement
 
 REPAIR = "correct it in the warehouse (or in the view of this name), and run the ingest again"
 
@@ -80,6 +81,12 @@ def expectations_of(contract: Table, tolerated: float, others: Container[str]) -
         ),
         *(_reference(name, to, mostly) for name, to in targets.items()),
     )
+
+
+def never_waved(contract: Table, others: Container[str]) -> tuple[str, ...]:
+    """What the contract asks of every row by itself, in words: a row that breaks it cannot be accepted as it is."""
+    own = expectations_of(contract, 0.0, others)
+    return tuple(requirement(one) for one in own if one.type != "expect_key_to_be_unique")
 
 
 def _reference(name: str, to: str, mostly: float) -> Expectation:
