@@ -78,7 +78,8 @@ class FamilyEntry(_Strict):
     """One family of the list: its policy, and its own parameters (typed by the family).
 
     `answer_within`: hours that a person has to answer under the policy `human`; who does not answer has rejected.
-    `limits`: bounds of metrics on the hold-out, beyond which the gate refuses, however good the rest is.
+    `limits`: bounds of metrics on the hold-out, beyond which the gate refuses, however good the rest is. `latency_ms`
+    among them is the median time of an answer to the version's example, on the worker that records it.
     """
 
     approval: Literal["auto", "human"] = "auto"

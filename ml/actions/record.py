@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +24,7 @@ from ml.actions.retrain import finish_stages, verdict_in_words, verdict_of
 from ml.config import Settings, settings
 from ml.families import family as family_of
 from ml.families.loading import load_model
+from ml.families.pyfunc import _load_pyfunc
 from ml.seams import versioning
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EXPLAINED = 20
+TIMED = 5
+"""Answers that are timed."""
 MADE = ("features", "model", "evaluation", "verdict")
 
 
@@ -44,7 +50,10 @@ def record(run_id: str) -> Recorded:
     finish_stages(run_id)
     run = ledger.run(run_id)
     with workspace.held(workspace.existing(run_id)):
-        entry = _entry(at, run)
+        served = _served(run)
+        measured = {"latency_ms": latency(served)}
+        ledger.update_run(run_id, notes={"measured": measured})
+        entry = _entry(at, run, served, measured)
         recorded = Tracking(at.mlflow).record(entry)
     ledger.update_run(
         run_id,
@@ -64,27 +73,26 @@ def _judged(entry: Record) -> dict[str, Any]:
     return judged(folder, record, verdict_of(entry.run_id), entry.figures, entry.files["explanations"])
 
 
-def _entry(at: Settings, run: Run) -> Record:
+def _entry(at: Settings, run: Run, served: Served, measured: Mapping[str, float]) -> Record:
     record = family_of(str(run.family))
-    folder = handover.take(run.run_id, *(f"data/{made}/{record.name}" for made in MADE))
+    folder = workspace.existing(run.run_id)
     source = folder / "data/evaluation" / record.name
     evaluation = json.loads((source / "metrics.json").read_text())
     verdict = verdict_of(run.run_id)
     data = tuple(_inputs(at, folder, run, record))
     predictions, truth = (pq.read_table(source / f"{name}.parquet") for name in ("predictions", "truth"))
-    example, answer = _served(folder, record, predictions)
     return Record(
         family=record.name,
         run_id=run.run_id,
         name=f"{record.name} as of {run.as_of}",
         tags={**_tags(run, verdict), **_decided(data)},
         params=_params(folder, record.name),
-        metrics=dict(_metrics(evaluation, verdict)),
+        metrics={**dict(_metrics(evaluation, verdict)), **measured},
         windows=_windows(evaluation),
         data=data,
         model=folder / "data/model" / record.name,
-        example=example,
-        predictions=answer,
+        example=served.request,
+        predictions=served.answer,
         card=card_of(folder, run, record, evaluation, verdict, data),
         verdict=verdict_in_words(verdict),
         files={**_files(folder, record), "explanations": _explanations(folder, record, run.as_of)},
@@ -154,13 +162,37 @@ def _inputs(at: Settings, folder: Path, run: Run, record: Family) -> Iterator[Da
         yield DataInput(table, digest, source, sealed[table].rows, checks, failed, aside, decided)
 
 
-def _served(folder: Path, record: Family, predictions: pa.Table) -> tuple[pa.Table, pa.Table]:
+@dataclass(frozen=True, slots=True)
+class Served:
     """What the registered model takes and gives, by example."""
+
+    model: Path
+    request: pa.Table
+    answer: pa.Table
+
+
+def _served(run: Run) -> Served:
+    record = family_of(str(run.family))
+    folder = handover.take(run.run_id, *(f"data/{made}/{record.name}" for made in MADE))
+    home = folder / "data/model" / record.name
     if record.serving is None:
-        return _example(folder, record, predictions), predictions.slice(0, 20)
-    model = load_model(record, folder / "data/model" / record.name, "final")
+        predictions = pq.read_table(folder / "data/evaluation" / record.name / "predictions.parquet")
+        return Served(home, _example(folder, record, predictions), predictions.slice(0, 20))
+    model = load_model(record, home, "final")
     request = record.serving.example(model)
-    return request, record.serving.answer(model, request)
+    return Served(home, request, record.serving.answer(model, request))
+
+
+def latency(served: Served) -> float:
+    """Median wall time in milliseconds of an answer to the example, as MLflow serves it, after one to warm up."""
+    model, request = _load_pyfunc(str(served.model)), served.request.to_pandas()
+    model.predict(request)
+    taken = []
+    for _ in range(TIMED):
+        begun = perf_counter()
+        model.predict(request)
+        taken.append(1000 * (perf_counter() - begun))
+    return median(taken)
 
 
 def _example(folder: Path, record: Family, predictions: pa.Table) -> pa.Table:

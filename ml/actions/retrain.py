@@ -22,7 +22,7 @@ from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
 from ml.seams.tracking import Tracking, library_version
 from ml.stages.family_params import checked, params_of
-from ml.toolkit.gate import in_words
+from ml.toolkit.gate import MEASURED, Limit, in_words, with_measured
 
 STAGES = ("features", "train", "evaluate", "gate")
 IN_SERVICE = {"verdict": "approved", "promoted": "true"}
@@ -214,11 +214,17 @@ def finish_stages(run_id: str) -> None:
 
 
 def verdict_of(run_id: str) -> dict[str, Any]:
-    """The gate's verdict on a run."""
-    family = Ledger(settings().ledger).run(run_id).family
-    path = f"data/verdict/{family}"
+    """The gate's verdict on a run, with the limits of what was measured when the run was recorded."""
+    run = Ledger(settings().ledger).run(run_id)
+    path = f"data/verdict/{run.family}"
     verdict: dict[str, Any] = json.loads((handover.take(run_id, path) / path / "verdict.json").read_text())
-    return verdict
+    measured = run.notes.get("measured")
+    if measured is None:
+        return verdict
+    limits = workspace.params_of(run_id).entry(str(run.family)).limits
+    return with_measured(
+        verdict, [Limit(name, measured.get(name), *limits[name]) for name in MEASURED if name in limits]
+    )
 
 
 def verdict_in_words(verdict: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ml.config import load_params
 from ml.stages import run_stage_main
-from ml.toolkit.gate import CHALLENGER, GateRules, Limit, as_json, verdict
+from ml.toolkit.gate import CHALLENGER, MEASURED, GateRules, Limit, as_json, verdict
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ def gate(name: str) -> None:
     holdout = evaluation["holdout"]
     losses = pq.read_table(source / "losses.parquet")
     found = evaluation["folds"][holdout][CHALLENGER]
-    limits = [Limit(metric, found.get(metric), *at) for metric, at in entry.limits.items()]
+    asked = {metric: at for metric, at in entry.limits.items() if metric not in MEASURED}
+    limits = [Limit(metric, found.get(metric), *at) for metric, at in asked.items()]
     rules = GateRules(**params.gate.model_dump())
     judged = verdict(losses.filter(pc.equal(losses["fold"], holdout)), rules, limits)
     target = Path("data/verdict") / name

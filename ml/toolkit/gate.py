@@ -70,6 +70,10 @@ class Comparison:
         )
 
 
+MEASURED = ("latency_ms",)
+"""Metrics that are measured when a version is recorded, and that a verdict gets then (`with_measured`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """A metric of the challenger that must lie between two bounds."""
@@ -239,6 +243,20 @@ def in_words(said: Mapping[str, Any]) -> tuple[str, ...]:
         *(f"Guardrail {_kept(guard, rules)}: {guard.words()}." for guard in guards),
         *(f"Limit {'kept' if limit.kept else 'BROKEN'}: {limit.words()}." for limit in limits),
     )
+
+
+def with_measured(said: Mapping[str, Any], limits: Sequence[Limit]) -> dict[str, Any]:
+    """A verdict given as plain data, with limits of what is measured after it was made; a broken one refuses.
+
+    What a clock says (latency) is not the same twice, and so cannot be part of a stage that is rebuilt byte for byte.
+    """
+    broken = [limit.words() for limit in limits if not limit.kept]
+    return {
+        **said,
+        "approved": said["approved"] and not broken,
+        "reasons": [*said["reasons"], *broken],
+        "limits": [*said.get("limits", ()), *(asdict(limit) for limit in limits)],
+    }
 
 
 def _kept(guard: Comparison, rules: GateRules) -> str:

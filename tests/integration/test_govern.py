@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
-from ml.actions import govern
+from ml.actions import govern, retrain
 from ml.actions.retrain import promote
 from ml.cli import app
 from ml.config import settings
@@ -70,6 +70,20 @@ def judged(ledger: Ledger, number: int, *, won: bool = True) -> str:
         )
     )
     return run_id
+
+
+def test_a_version_that_answers_too_slowly_is_refused(ledger: Ledger) -> None:
+    run_id = judged(ledger, 1)
+    families = {FAMILY: {"limits": {"latency_ms": [0, 50]}}}
+    params = {"as_of": "2025-01-01", "tables": {}, "families": families}
+    (settings().runs / run_id / "params.yaml").write_text(json.dumps(params))
+    ledger.update_run(run_id, notes={"measured": {"latency_ms": 80.0}})
+    with pytest.raises(UsageError, match="latency_ms is 80; it must lie between 0 and 50"):
+        govern.approve_by_hand(run_id, who="ana", why="looks right")
+    assert not retrain.approve(run_id)
+    assert ledger.champion(FAMILY) is None
+    (refused,) = ledger.decisions(FAMILY)
+    assert refused.action == REJECT and "latency_ms is 80" in refused.why
 
 
 def say(*words: str) -> tuple[int, str]:

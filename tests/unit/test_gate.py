@@ -9,7 +9,17 @@ import pyarrow as pa
 import pytest
 from scipy import special, stats
 
-from ml.toolkit.gate import BASELINE, CHALLENGER, CHAMPION, GateRules, Limit, verdict
+from ml.toolkit.gate import (
+    BASELINE,
+    CHALLENGER,
+    CHAMPION,
+    GateRules,
+    Limit,
+    as_json,
+    in_words,
+    verdict,
+    with_measured,
+)
 from ml.toolkit.paired import compare, holm, spent
 
 RULES = GateRules()
@@ -170,6 +180,19 @@ def test_a_metric_beyond_its_limits_stops_a_better_model(value: float | None, sa
     judged = verdict(table, RULES, [Limit("coverage_80", value, 0.7, 0.9)])
     assert not judged.approved
     assert f"coverage_80 {said}; it must lie between 0.7 and 0.9" in judged.reasons
+
+
+def test_what_is_measured_later_can_still_refuse() -> None:
+    challenger, champion = draw(6, shift=-0.3)
+    said = as_json(verdict(losses(**{CHALLENGER: challenger, CHAMPION: champion}), RULES))
+    kept = with_measured(said, [Limit("latency_ms", 40.0, 0, 50)])
+    assert kept["approved"] and "Limit kept: latency_ms is 40; it must lie between 0 and 50." in in_words(
+        kept
+    )
+    for value in (80.0, None):
+        refused = with_measured(said, [Limit("latency_ms", value, 0, 50)])
+        assert not refused["approved"] and "latency_ms" in refused["reasons"][-1]
+        assert in_words(refused)[0].startswith("Not promoted")
 
 
 def test_too_few_cases_decide_nothing() -> None:
