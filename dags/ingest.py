@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, TaskGroup
 
+from ml.pipeline import Pipeline, load_pipeline
 from plugins import dag_params
 from plugins.assets import table_asset
-from plugins.pipeline import Pipeline, load_pipeline
 from plugins.stage_tasks import DEFAULTS, OPEN, OpenIngest, ReadTask, SealTask, Task, ValidateTask
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, AssetAll, AssetAny
 
+from ml.pipeline import Pipeline, load_pipeline
 from plugins.assets import champion_asset, table_asset
-from plugins.pipeline import Pipeline, load_pipeline
 from plugins.stage_tasks import DEFAULTS, PublishTask
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
+from ml.pipeline import Pipeline, load_pipeline
 from plugins import dag_params
 from plugins.champion_tasks import ChooseTask, ReproduceTask
-from plugins.pipeline import Pipeline, load_pipeline
 from plugins.stage_tasks import DEFAULTS, OPEN
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, BaseOperator, chain
 
+from ml.pipeline import Pipeline, load_pipeline
 from plugins import dag_params
 from plugins.assets import champion_asset, retrain_schedule
-from plugins.pipeline import Pipeline, load_pipeline
 from plugins.stage_tasks import (
     DEFAULTS,
     OPEN,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from ml.actions.ingest import IngestRun
-    from plugins.pipeline import Stage
+    from ml.pipeline import Stage
 
 Context = Mapping[str, Any]
 OPEN, RECORD = "open", "record"
@@ -158,6 +158,9 @@ class StageTask(Task):
 
 class ReadTask(StageTask):
     """Reads a table of the warehouse, whatever was read before; in a replay what was read then stays."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(force=True, **kwargs)
 
     def act(self, context: Context) -> None:
         """Read."""

@@ -12,9 +12,10 @@ from ml.actions.ingest import IngestRun, open_ingest, read, seal
 from ml.actions.publish import Published, publish
 from ml.actions.record import record
 from ml.actions.replay import open_replay
-from ml.actions.retrain import STAGES, approve, check_overrides, open_retrain, promote, stage_name, verdict_of
+from ml.actions.retrain import approve, check_overrides, open_retrain, promote, verdict_of
 from ml.config import settings
 from ml.families import family as family_of
+from ml.pipeline import stages_of
 from ml.seams.ledger import migrate
 
 Step = Callable[[str], None]
@@ -81,9 +82,9 @@ def _validate_and_seal(run: IngestRun, step: Step) -> date:
 def _retrain(family: str, as_of: date, stamp: str, overrides: dict[str, Any], step: Step) -> Outcome:
     run_id = f"{family}-{stamp}"
     open_retrain(family, run_id, as_of, overrides=overrides)
-    for stage in STAGES:
-        step(f"{stage} {family}")
-        handover.run_stage(run_id, stage_name(stage, family))
+    for stage in stages_of(family):
+        step(f"run {stage}")
+        handover.run_stage(run_id, stage)
     step("record in MLflow")
     recorded = record(run_id)
     promoted = approve(run_id)

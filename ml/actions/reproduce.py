@@ -22,10 +22,11 @@ from typing import Any
 import yaml
 
 from ml import workspace
-from ml.actions.retrain import STAGES, libraries, recipe_digest, stage_name
+from ml.actions.retrain import libraries, recipe_digest
 from ml.actions.score import resolve
 from ml.config import Settings, settings
 from ml.errors import NotReproducible, SeamUnavailable
+from ml.pipeline import stages_of
 from ml.seams import versioning
 from ml.seams.ledger import Ledger
 from ml.seams.ledger.models import Run
@@ -87,9 +88,9 @@ def _rebuilt(at: Settings, run: Run, step: Step) -> dict[str, str]:
 def _recomputed(at: Settings, folder: Path, run: Run, step: Step) -> dict[str, str]:
     step("bring the validated tables")
     _bring_inputs(folder, run)
-    for stage in STAGES:
-        step(f"{stage} {run.family}")
-        versioning.repro(folder, stage_name(stage, str(run.family)), force=True)
+    for stage in stages_of(str(run.family), folder):
+        step(f"run {stage}")
+        versioning.repro(folder, stage, force=True)
     return _compared(at, folder, run)
 
 
@@ -226,8 +227,7 @@ def _compared(at: Settings, folder: Path, run: Run) -> dict[str, str]:
 
 
 def _outputs(lock: Mapping[str, Any], family: str) -> dict[str, str]:
-    names = [stage_name(stage, family) for stage in STAGES]
-    return {out["path"]: str(out["md5"]) for name in names for out in lock[name]["outs"]}
+    return {out["path"]: str(out["md5"]) for name in stages_of(family) for out in lock[name]["outs"]}
 
 
 def _words(at: Settings, folder: Path, path: str, recorded: str) -> str:

@@ -17,6 +17,7 @@ from ml.config import load_params, parse_params, settings
 from ml.errors import DataRejected, UsageError
 from ml.families import family as family_of
 from ml.handover import HISTORY
+from ml.pipeline import stages_of
 from ml.seams import versioning
 from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
@@ -24,7 +25,6 @@ from ml.seams.tracking import Tracking, library_version
 from ml.stages.family_params import checked, params_of
 from ml.toolkit.gate import MEASURED, Limit, in_words, with_measured
 
-STAGES = ("features", "train", "evaluate", "gate")
 IN_SERVICE = {"verdict": "approved", "promoted": "true"}
 """Tags of a registered version that is or was in service."""
 _ARITHMETIC = ("xgboost", "numpy", "scipy", "scikit-learn", "duckdb", "ibis-framework", "pyarrow", "pandas")
@@ -207,9 +207,7 @@ def finish_stages(run_id: str) -> None:
     lock = folder / "dvc.lock"
     family = Ledger(settings().ledger).run(run_id).family or ""
     if not settings().shared:
-        versioning.push(
-            folder, [stage_name(stage, family) for stage in STAGES]
-        )  # elsewhere each stage has done so
+        versioning.push(folder, stages_of(family))  # elsewhere each stage has done so
     Ledger(settings().ledger).update_run(run_id, lock=lock.read_text(), status="judged")
 
 

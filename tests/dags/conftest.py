@@ -50,7 +50,7 @@ def bag() -> Any:
 @pytest.fixture(scope="session")
 def pipeline() -> Any:
     """The project's `dvc.yaml` and `params.yaml`."""
-    from plugins.pipeline import load_pipeline
+    from ml.pipeline import load_pipeline
 
     return load_pipeline(PROJECT)
 

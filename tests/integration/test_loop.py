@@ -25,12 +25,13 @@ from ml import workspace
 from ml.actions.ingest import open_ingest
 from ml.actions.load import load, tables_of, write_folder
 from ml.actions.loop import Outcome, run_loop
-from ml.actions.retrain import STAGES, open_retrain, promote, stage_name
+from ml.actions.retrain import open_retrain, promote
 from ml.actions.score import score
 from ml.config import settings
 from ml.errors import DataRejected, UsageError
 from ml.families.loading import digests
 from ml.families.pyfunc import _load_pyfunc
+from ml.pipeline import stages_of
 from ml.publishing import words
 from ml.seams.ledger import PROMOTE, REJECT, Ledger
 from ml.seams.tracking import Tracking
@@ -344,8 +345,8 @@ def test_a_version_judged_before_another_promotion_is_judged_again(shop: Shop) -
     run = ledger.run(tags["bellwether.run_id"])
     twin = f"{run.run_id}-twin"
     open_retrain("seasonality", twin, run.as_of, overrides=FAST)
-    for stage in STAGES:
-        workspace.run_stage(twin, stage_name(stage, "seasonality"))
+    for stage in stages_of("seasonality"):
+        workspace.run_stage(twin, stage)
     ledger.update_run(twin, notes={"decided_after": 0, "version": "77"})
     assert promote(twin) is None
     assert ledger.champion("seasonality") == champion

@@ -26,9 +26,10 @@ import yaml
 from ml import workspace
 from ml.actions.publish import publish
 from ml.actions.record import record
-from ml.actions.retrain import STAGES, approve, open_retrain, promote, stage_name
+from ml.actions.retrain import approve, open_retrain, promote
 from ml.config import settings
 from ml.families import _template, family
+from ml.pipeline import stages_of
 from ml.publishing.catalogue import COLLECTION_ITEMS, COLLECTIONS
 from ml.seams import versioning
 from ml.seams.engine import open_engine
@@ -40,6 +41,7 @@ from ml.stages.family_params import params_of
 from ml.stages.gate import gate
 from ml.stages.train import train
 
+ROOT = Path(__file__).resolve().parents[2]
 NAME, AS_OF, SEALED = "tiny", date(2025, 3, 1), "ingest-1"
 ONE, TWO = "tiny-1", "tiny-2"
 _PARAMS = f"""
@@ -114,7 +116,10 @@ def _project(project: Path) -> None:
         (project / name / "code.py").write_text("")
     for name in workspace._FILES:
         (project / name).write_text("")
-    (project / "dvc.yaml").write_text("stages: {}\n")
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    kept = {name: stages[name] for name in ("train", "evaluate", "gate")}
+    own = {f"features-{NAME}": {"cmd": "made here", "deps": [], "outs": [f"data/features/{NAME}"]}}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {**own, **kept}}))
     (project / "params.yaml").write_text(_PARAMS)
 
 
@@ -132,8 +137,8 @@ def build() -> None:
 
 def retrain(run_id: str, *, share: float) -> None:
     open_retrain(NAME, run_id, overrides={"share": share})
-    for stage in STAGES:
-        workspace.run_stage(run_id, stage_name(stage, NAME))
+    for stage in stages_of(NAME):
+        workspace.run_stage(run_id, stage)
     record(run_id)
 
 

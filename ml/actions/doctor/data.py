@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ml import workspace
 from ml.actions.doctor.finding import Case, Finding, Mend
-from ml.actions.retrain import STAGES, stage_name
 from ml.errors import UsageError
+from ml.pipeline import stages_of
 from ml.seams import stored, versioning
 from ml.seams.ledger import ENTHRONES
 from ml.seams.ledger.models import Run
@@ -40,7 +40,7 @@ def _served(case: Case) -> list[Run]:
 def folders_of(run: Run) -> dict[str, str]:
     """What has to be there to rebuild a version: path -> digest of its tables, outputs, and the champion it met."""
     lock = versioning.parse_lock(run.lock)
-    own = [stage_name(stage, str(run.family)) for stage in STAGES]
+    own = stages_of(str(run.family))
     outs = {out["path"]: str(out["md5"]) for name in own for out in lock[name]["outs"]}
     deps = {
         dep["path"]: str(dep["md5"])

@@ -78,6 +78,11 @@ def load_pipeline(project: Path | None = None) -> Pipeline:
     return Pipeline(params, by_table, by_family)
 
 
+def stages_of(family: str, project: Path | None = None) -> tuple[str, ...]:
+    """Names of a family's stages in `dvc.yaml`, in an order in which they can run."""
+    return tuple(stage.name for stage in load_pipeline(project).by_family[family])
+
+
 def _of(raw: Mapping[str, Any], items: str, key: str, item: Mapping[str, Any]) -> list[Stage]:
     return [
         _stage(f"{kind}@{key}", kind, body["do"], {"desc": body.get("desc", "")}, key, item)
