@@ -52,6 +52,19 @@ def learn_binary(rows: csr_matrix, yes: Floats, seed: int, penalty: float = 1.0)
     return _kept(("no", "yes"), made.fit(both, sides, sample_weight=weight))
 
 
+def learn_share(rows: csr_matrix, share: Floats, penalty: float) -> Linear:
+    """Ridge regression of how far each row is yes (0 to 1); `penalty` is the weight of the squared weights.
+
+    By conjugate gradients, in a fraction of the time that LIBLINEAR takes for rows that are neither one nor the other.
+    """
+    from sklearn.linear_model import Ridge
+
+    made = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-3, max_iter=100).fit(rows, share)
+    columns = np.flatnonzero(np.abs(made.coef_) > 1e-6).astype(np.int32)
+    weights = made.coef_[None, columns].astype(np.float32)
+    return Linear(("no", "yes"), columns, weights, np.array([made.intercept_], np.float32))
+
+
 def learn_classes(rows: csr_matrix, labels: NDArray[np.str_], seed: int, penalty: float = 1.0) -> Linear:
     """One support vector machine for each class against the rest (squared hinge loss, L2); one class: a constant."""
     from sklearn.svm import LinearSVC

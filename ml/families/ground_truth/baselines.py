@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import KEY
 from ml.families.ground_truth.exchanges import Exchanges, exchanges_of, read_exchanges
+from ml.families.ground_truth.grading import NOTHING_SAID, grades
 from ml.families.ground_truth.model import KIND_OF, YES_OF
 from ml.families.ground_truth.params import GroundTruthParams
-from ml.families.ground_truth.scoring import NOTHING_SAID, SCHEMA, grades, unannotated
+from ml.families.ground_truth.scoring import SCHEMA, unannotated
 from ml.families.ground_truth.votes import consensus, votes_of
 from ml.toolkit.encoders import SentenceEncoder
 

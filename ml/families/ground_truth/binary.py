@@ -1,7 +1,8 @@
-"""A yes-or-no question about exchanges or goals: a linear reading of the words, then trees over it and the signals.
+"""A yes-or-no question about exchanges or goals: linear readings of the words, then trees over them and the signals.
 
-The words of a context are read by logistic regression on sparse n-grams; its score of dialogues that it did not learn
-from is a feature of the trees, of the neighbours too; the trees' score of unseen dialogues calibrates the answer.
+The words of a context, and its letters, are read by ridge regression on sparse n-grams; the scores of dialogues that it
+did not learn from are features of the trees, of the neighbours too; the trees' score of unseen dialogues calibrates the
+answer.
 """
 
 from __future__ import annotations
@@ -27,17 +28,19 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
-WORDING = "wording"
+READINGS = ("wording", "spelling")
+_PENALTIES = (15.0, 12.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """m cases of a question: words (m x places), signals (m x names), the dialogue of each.
+    """m cases of a question: words (m x places each), signals (m x names), the dialogue of each.
 
-    `around`: for each offset, the place of the case that is so far on in the dialogue, or -1.
+    `words`: what each of READINGS reads, or the first alone. `around`: for each offset, the place of the case that is
+    so far on in the dialogue, or -1.
     """
 
-    words: csr_matrix
+    words: tuple[csr_matrix, ...]
     names: tuple[str, ...]
     signals: Floats
     dialogue: Places
@@ -49,7 +52,7 @@ class Head:
     """What answers one question."""
 
     names: tuple[str, ...]
-    wording: linear.Linear
+    readings: tuple[linear.Linear, ...]
     trees: xgb.Booster
     calibration: Calibration
     threshold: float
@@ -58,7 +61,8 @@ class Head:
 
     def table(self, asked: Asked) -> Floats:
         """What the trees look at."""
-        return _table(asked, self.wording.margins(asked.words)[:, 0])
+        pairs = zip(self.readings, asked.words, strict=True)
+        return _table(asked, np.column_stack([reading.margins(rows)[:, 0] for reading, rows in pairs]))
 
     def answer(self, asked: Asked) -> Floats:
         """Calibrated probabilities of yes; shape (m,)."""
@@ -83,8 +87,10 @@ def parts(dialogue: Places, count: int, seed: int) -> Places:
 def learn_head(asked: Asked, known: Places, yes: Floats, params: GroundTruthParams) -> Learned:
     """Learn from the cases at places `known`; `yes` is how far the answer to each is yes, 0 to 1."""
     part = parts(asked.dialogue, params.folds, params.seed)
-    wording, margins = _wording(asked, known, yes, part, params)
-    names = (*asked.names, *_wording_names(asked))
+    pairs = zip(asked.words, _PENALTIES, strict=False)
+    learned = [_read(rows, known, yes, part, penalty) for rows, penalty in pairs]
+    readings, margins = tuple(made for made, _ in learned), np.column_stack([some for _, some in learned])
+    names = (*asked.names, *_reading_names(asked))
     table = _table(asked, margins)[known].astype(np.float32)
     raw = np.zeros(len(known))
     for number in range(params.folds):
@@ -94,29 +100,32 @@ def learn_head(asked: Asked, known: Places, yes: Floats, params: GroundTruthPara
             raw[inside] = boosting.predict(trees, names, table[inside])
     calibration = learn_calibration(raw, yes)
     unseen = calibration.of(raw)
-    head = Head(names, wording, _grow(names, table, yes, params), calibration, best_f1(unseen, yes))
+    head = Head(names, readings, _grow(names, table, yes, params), calibration, best_f1(unseen, yes))
     return Learned(head, unseen)
 
 
-def _wording(
-    asked: Asked, known: Places, yes: Floats, part: Places, params: GroundTruthParams
+def _read(
+    rows: csr_matrix, known: Places, yes: Floats, part: Places, penalty: float
 ) -> tuple[linear.Linear, Floats]:
     """The reading learned from all, and every case's margin by readings that had not seen its dialogue."""
-    margins = np.zeros(len(asked.dialogue))
-    for number in range(params.folds):
+    margins = np.zeros(len(part))
+    for number in np.unique(part):
         inside, learned = part == number, part[known] != number
         if learned.any():
-            made = linear.learn_binary(asked.words[known[learned]], yes[learned], params.seed)
-            margins[inside] = made.margins(asked.words[inside])[:, 0]
-    return linear.learn_binary(asked.words[known], yes, params.seed), margins
+            made = linear.learn_share(rows[known[learned]], yes[learned], penalty)
+            margins[inside] = made.margins(rows[inside])[:, 0]
+    return linear.learn_share(rows[known], yes, penalty), margins
 
 
-def _wording_names(asked: Asked) -> Sequence[str]:
-    return [WORDING, *(f"{WORDING}{by:+d}" for by, _ in asked.around)]
+def _reading_names(asked: Asked) -> Sequence[str]:
+    names = READINGS[: len(asked.words)]
+    return [*names, *(f"{name}{by:+d}" for by, _ in asked.around for name in names)]
 
 
 def _table(asked: Asked, margins: Floats) -> Floats:
-    near = [np.where(places < 0, np.nan, margins[np.maximum(places, 0)]) for _, places in asked.around]
+    near = [
+        np.where(places[:, None] < 0, np.nan, margins[np.maximum(places, 0)]) for _, places in asked.around
+    ]
     return np.column_stack([asked.signals, margins, *near])
 
 
@@ -145,10 +154,16 @@ def best_f1(probability: Floats, yes: Floats) -> float:
 
 def save(head: Head, folder: Path) -> None:
     """Write UBJSON, JSON and arrays."""
-    linear.write(head.wording, folder / "wording")
+    for name, reading in zip(READINGS, head.readings, strict=False):
+        linear.write(reading, folder / name)
     boosting.write(head.trees, folder / "trees")
     numbers = {name: str(getattr(head, name)) for name in ("threshold", "sure_yes", "sure_no")}
-    rest = {"names": head.names, "calibration": asdict(head.calibration), **numbers}
+    rest = {
+        "names": head.names,
+        "readings": len(head.readings),
+        "calibration": asdict(head.calibration),
+        **numbers,
+    }
     (folder / "head.json").write_text(json.dumps(rest))
 
 
@@ -156,6 +171,7 @@ def load(folder: Path) -> Head:
     """Read what `save` wrote."""
     rest = json.loads((folder / "head.json").read_text())
     calibration = Calibration(*(tuple(rest["calibration"][name]) for name in ("scores", "probabilities")))
-    wording, trees = linear.read(folder / "wording"), boosting.read(folder / "trees")
+    readings = tuple(linear.read(folder / name) for name in READINGS[: rest["readings"]])
+    trees = boosting.read(folder / "trees")
     numbers = (float(rest[name]) for name in ("threshold", "sure_yes", "sure_no"))
-    return Head(tuple(rest["names"]), wording, trees, calibration, *numbers)
+    return Head(tuple(rest["names"]), readings, trees, calibration, *numbers)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ml.families.ground_truth.binary import Asked
 from ml.families.ground_truth.columns import SIGNALS
-from ml.families.ground_truth.evidence import members, signals
+from ml.families.ground_truth.evidence import Margins, members, signals
 from ml.families.ground_truth.exchanges import NOWHERE, Exchanges, Places
-from ml.families.ground_truth.reading import Read, at
+from ml.families.ground_truth.reading import Read, Reader, at, spell
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -23,15 +23,15 @@ NEAR = (-2, -1, 1, 2)
 _NEIGHBOURS = ("same_words", "said_again", "words", "answer_words", "echo", "barge_in", "feedback_rephrase")
 
 
-def exchange_cases(read: Read, coherence: Floats | None) -> Asked:
-    """One case for each exchange: its words and those around it, and all signals."""
+def exchange_cases(reader: Reader, read: Read, coherence: Floats | None) -> Asked:
+    """One case for each exchange: its words and those around it, their letters, and all signals."""
     steps = {by: read.exchanges.step(by) for by in (*NEAR, 0)}
     named = {**_signals(read, steps), **_likeness(read, steps), **_directions(read)}
     if coherence is not None:
         named |= {f"{COHERENCE}{by:+d}" if by else COHERENCE: _at(coherence, steps[by]) for by in (0, -1, 1)}
     return Asked(
-        _context(read, steps), tuple(named), np.column_stack([*named.values()]), read.exchanges.dialogue,
-        tuple((by, steps[by]) for by in NEAR),
+        (_context(read, steps), _letters(reader, read, steps[-1])), tuple(named),
+        np.column_stack([*named.values()]), read.exchanges.dialogue, tuple((by, steps[by]) for by in NEAR),
     )  # fmt: skip
 
 
@@ -42,6 +42,14 @@ def _context(read: Read, steps: dict[int, Places]) -> csr_matrix:
     before = at(read.answered, steps[-1]) + read.opening
     blocks = [read.said, read.answered, before, *(at(read.said, steps[by]) for by in (-1, 1))]
     return hstack([*blocks, at(read.answered, steps[1])], format="csr", dtype=np.float32)
+
+
+def _letters(reader: Reader, read: Read, before: Places) -> csr_matrix:
+    """What was said, the answer before, and the answer."""
+    from scipy.sparse import hstack
+
+    said, answered = spell(reader, read.exchanges)
+    return hstack([said, 0.7 * at(answered, before), 0.7 * answered], format="csr", dtype=np.float32)
 
 
 def _signals(read: Read, steps: dict[int, Places]) -> dict[str, Floats]:
@@ -91,10 +99,12 @@ def goals_of(exchanges: Exchanges, begins: Flags) -> Places:
     return np.cumsum(begins | (exchanges.step(-1) == NOWHERE)) - 1
 
 
-def goal_cases(read: Read, ends: Places, starts: Places, coherence: Floats | None, evidence: Floats) -> Asked:
+def goal_cases(
+    read: Read, ends: Places, starts: Places, coherence: Floats | None, evidence: Margins
+) -> Asked:
     """One case for each goal that reaches from exchange `starts` to exchange `ends`: how it went, and ended.
 
-    `evidence` of failure and `coherence` are of every exchange.
+    `evidence` of failure and of success and `coherence` are of every exchange.
     """
     steps = {by: read.exchanges.step(by) for by in (-3, -2, -1, 1)}
     inside = {by: _held(steps[by][ends], starts) for by in (-3, -2, -1)}
@@ -103,7 +113,7 @@ def goal_cases(read: Read, ends: Places, starts: Places, coherence: Floats | Non
     vectors = read.answered_vectors[ends]
     named |= {f"answered_{number}": vectors[:, number] for number in range(vectors.shape[1])}
     return Asked(
-        _course_words(read, ends, starts, inside, steps[1][ends]), tuple(named),
+        (_course_words(read, ends, starts, inside, steps[1][ends]),), tuple(named),
         np.column_stack([*named.values()]), read.exchanges.dialogue[ends], (),
     )  # fmt: skip
 

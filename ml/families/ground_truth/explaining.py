@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.ground_truth import reading
-from ml.families.ground_truth.binary import WORDING, Asked, Head
+from ml.families.ground_truth.binary import READINGS, Asked, Head
 from ml.families.ground_truth.columns import KEY, SIGNALS
 from ml.families.ground_truth.design import COHERENCE, exchange_cases
 from ml.families.ground_truth.exchanges import Exchanges, Places, read_exchanges
@@ -32,8 +32,10 @@ SCHEMA = pa.schema(
         ("value", pa.float64()), ("contribution", pa.float64()),
     ]
 )  # fmt: skip
+WORDING, SPELLING = READINGS
 _OTHERS = {
     WORDING: "the wording of the turn and of what surrounds it",
+    SPELLING: "how the turn and the answers around it are worded, letter by letter",
     COHERENCE: "how well the answer fits what was said",
     "like_said_before": "how like the turn before it is",
     "like_answered_before": "how much it takes up of the answer before",
@@ -76,7 +78,7 @@ def told(
 
         return deep.NAMES, *deep.contributions(model, exchanges, name, places)
     read = reading.read(model.reader, exchanges)
-    cases = exchange_cases(read, model.coherence.score(read) if model.coherence else None)
+    cases = exchange_cases(model.reader, read, model.coherence.score(read) if model.coherence else None)
     head = model.heads[name]
     return head.names, *contributions(head, cases, places)
 

@@ -18,15 +18,14 @@ from ml.families.ground_truth.binary import Asked, Head
 from ml.families.ground_truth.coherence import Coherence
 from ml.families.ground_truth.columns import KINDS, votes
 from ml.families.ground_truth.design import exchange_cases, goal_cases, goals_of
-from ml.families.ground_truth.evidence import learn_evidence
+from ml.families.ground_truth.evidence import Evidence, learn_evidence, sentences_of
 from ml.families.ground_truth.exchanges import NOWHERE, Exchanges, Places, read_exchanges
+from ml.families.ground_truth.grading import EVEN, GRADES, Weights, learn_weights
 from ml.families.ground_truth.intents import Intents
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.reading import Read, Reader
 from ml.families.ground_truth.votes import LeftOut, one_left_out, shares, votes_of
-from ml.toolkit import linear
 from ml.toolkit.calibration import threshold_at
-from ml.toolkit.linear import Linear
 
 if TYPE_CHECKING:
     from ml.families.ground_truth.deep.model import DeepModel
@@ -51,8 +50,9 @@ class Model:
     reader: Reader
     coherence: Coherence | None
     heads: Mapping[str, Head]
-    evidence: Linear | None
+    evidence: Evidence | None
     intents: Intents | None
+    grading: Weights = EVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,10 @@ def _fit_boosted(every: Exchanges, params: GroundTruthParams) -> Model:
     read = reading.read(reader, exchanges)
     given = {kind: given_of(exchanges, kind, params.consensus) for kind in KINDS}
     fitting = fits.score(read) if fits else None
-    heads, unseen = _exchange_heads(read, fitting, given, params)
-    goals, telling = _goal_head(read, fitting, heads, unseen, given, params)
-    return Model(reader, fits, heads | goals, telling, _intents(reader, read, given["intent"], params))
+    heads, unseen = _exchange_heads(reader, read, fitting, given, params)
+    goals, telling = _goal_head(reader, read, fitting, heads, unseen, given, params)
+    wanted = _intents(reader, read, given["intent"], params)
+    return Model(reader, fits, heads | goals, telling, wanted, _grading(unseen, given["satisfaction"]))
 
 
 def _coherence(reader: Reader, every: Exchanges, params: GroundTruthParams) -> Coherence | None:
@@ -158,10 +159,10 @@ def _sampled(every: Exchanges, chosen: Flags, most: int, seed: int) -> Exchanges
 
 
 def _exchange_heads(
-    read: Read, fitting: Floats | None, given: Mapping[str, Given], params: GroundTruthParams
+    reader: Reader, read: Read, fitting: Floats | None, given: Mapping[str, Given], params: GroundTruthParams
 ) -> tuple[dict[str, Head], dict[str, Floats]]:
     """Heads of the kinds that are of an exchange, and their answers (of dialogues unseen; nan: not asked)."""
-    cases = exchange_cases(read, fitting)
+    cases = exchange_cases(reader, read, fitting)
     heads: dict[str, Head] = {}
     unseen: dict[str, Floats] = {}
     for name in (BOUNDARY, DISSATISFIED, SATISFIED):
@@ -209,10 +210,18 @@ def confidence(probability: Floats, said: Flags) -> Floats:
     return np.where(said, probability, 1 - probability)
 
 
+def _grading(unseen: Mapping[str, Floats], given: Given) -> Weights:
+    if DISSATISFIED not in unseen or SATISFIED not in unseen:
+        return EVEN
+    shares = np.column_stack([given.share(grade) for grade in GRADES])
+    known = ~np.isnan(shares).any(axis=1)
+    return learn_weights(unseen[DISSATISFIED][known], unseen[SATISFIED][known], shares[known])
+
+
 def _goal_head(
-    read: Read, fitting: Floats | None, heads: Mapping[str, Head], unseen: Mapping[str, Floats],
+    reader: Reader, read: Read, fitting: Floats | None, heads: Mapping[str, Head], unseen: Mapping[str, Floats],
     given: Mapping[str, Given], params: GroundTruthParams,
-) -> tuple[dict[str, Head], Linear | None]:  # fmt: skip
+) -> tuple[dict[str, Head], Evidence | None]:  # fmt: skip
     """The head of goals' success: a goal reaches from its foreseen beginning to its label."""
     failure = given["goal_success"].share(YES_OF[FAILURE])
     ends = np.flatnonzero(~np.isnan(failure))
@@ -223,7 +232,10 @@ def _goal_head(
         begins = np.nan_to_num(unseen[BOUNDARY]) >= heads[BOUNDARY].threshold
     goals = goals_of(read.exchanges, begins)
     starts = np.searchsorted(goals, goals[ends])
-    telling, margins = learn_evidence(read, starts, ends, failure[ends] > 0.5, params)
+    sentences = sentences_of(reader, read)
+    telling, margins = learn_evidence(
+        sentences, read.exchanges.dialogue, starts, ends, failure[ends] > 0.5, params
+    )
     cases = goal_cases(read, ends, starts, fitting, margins)
     head, _ = _learn(FAILURE, cases, np.arange(len(ends)), failure[ends], given, params)
     return {FAILURE: head}, telling
@@ -249,7 +261,7 @@ def say(model: Model | DeepModel, exchanges: Exchanges) -> Said:
         return model.say(exchanges)
     read = reading.read(model.reader, exchanges)
     fitting = model.coherence.score(read) if model.coherence else None
-    cases = exchange_cases(read, fitting)
+    cases = exchange_cases(model.reader, read, fitting)
     probabilities = {name: head.answer(cases) for name, head in model.heads.items() if name != FAILURE}
     first = exchanges.step(-1) == NOWHERE
     begins = first.copy()
@@ -266,7 +278,7 @@ def say(model: Model | DeepModel, exchanges: Exchanges) -> Said:
 
 def _goal_answers(model: Model, read: Read, begins: Flags, fitting: Floats | None) -> Floats:
     assert model.evidence is not None
-    margins = model.evidence.margins(evidence.words(read))[:, 0]
+    margins = model.evidence.margins(sentences_of(model.reader, read))
     goals = goals_of(read.exchanges, begins)
     starts = np.flatnonzero(np.diff(goals, prepend=-1))
     ends = np.append(starts[1:], len(goals)) - 1
@@ -286,11 +298,11 @@ def save(model: Model | DeepModel, folder: Path) -> None:
     for name, head in model.heads.items():
         binary.save(head, folder / name)
     if model.evidence:
-        linear.write(model.evidence, folder / "evidence")
+        evidence.save(model.evidence, folder / "evidence")
     if model.intents:
         intents.save(model.intents, folder / "intents")
     rest = {"heads": sorted(model.heads), "intents": model.intents is not None,
-            "coherence": model.coherence is not None}  # fmt: skip
+            "coherence": model.coherence is not None, "grading": model.grading}  # fmt: skip
     (folder / "model.json").write_text(json.dumps(rest, indent=1, sort_keys=True))
 
 
@@ -307,6 +319,7 @@ def load(folder: Path) -> Model | DeepModel:
         reading.load(folder),
         coherence.load(folder) if rest["coherence"] else None,
         {name: binary.load(folder / name) for name in rest["heads"]},
-        linear.read(folder / "evidence") if FAILURE in rest["heads"] else None,
+        evidence.load(folder / "evidence") if FAILURE in rest["heads"] else None,
         intents.load(folder / "intents") if rest["intents"] else None,
+        tuple(rest["grading"]),
     )

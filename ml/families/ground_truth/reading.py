@@ -56,7 +56,7 @@ def learn_reader(exchanges: Exchanges, params: GroundTruthParams) -> Reader:
     said, answered = exchanges.texts("text"), answers(exchanges)
     both = [texts[place] for texts in (said, answered) for place in some]
     grams = ngrams.learn_grams(both, params.word_bits)
-    letters = ngrams.learn_grams([said[place] for place in some], params.word_bits, params.word_bits)
+    letters = ngrams.learn_grams([words for words in both if words], params.word_bits, params.word_bits)
     different = sorted({words for words in both if words})
     space = text.learn_space(different, params.components, params.seed)
     return Reader(grams, letters, space, params.encoder, params.nthread)
@@ -80,6 +80,11 @@ def read(reader: Reader, exchanges: Exchanges) -> Read:
         encoder.place(said),
         encoder.place(answered),
     )
+
+
+def spell(reader: Reader, exchanges: Exchanges) -> tuple[csr_matrix, csr_matrix]:
+    """What was said and what was answered as words and letters: wordings not met before share letters with others."""
+    return reader.letters.place(exchanges.texts("text")), reader.letters.place(answers(exchanges))
 
 
 def at(rows: csr_matrix, places: Places) -> csr_matrix:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import KEY, KINDS, votes
 from ml.families.ground_truth.exchanges import Exchanges, exchanges_of, read_exchanges
+from ml.families.ground_truth.grading import NOTHING_SAID, grades
 from ml.families.ground_truth.model import (
     BOUNDARY,
     DISSATISFIED,
@@ -27,7 +28,6 @@ from ml.families.ground_truth.model import (
 if TYPE_CHECKING:
     from ml.families.ground_truth.deep.model import DeepModel
 
-NOTHING_SAID = -1.0
 BATCH = 20_000
 SCHEMA = pa.schema(
     [
@@ -80,7 +80,7 @@ def prediction_rows(model: Model | DeepModel, exchanges: Exchanges, said: Said) 
         "success": np.full(count, NOTHING_SAID) if failure is None else 1 - failure, "succeeded": ~failed,
         "success_sure": _sure(model, FAILURE, failure, failed),
         "defect": defect, "defective": defective, "defect_sure": _sure(model, DISSATISFIED, defect, defective),
-        "satisfied": satisfied, "grade": grades(defect, satisfied),
+        "satisfied": satisfied, "grade": grades(defect, satisfied, model.grading),
         "intent": said.intent, "intent_confidence": said.intent_confidence,
         "intent_sure": said.intent_confidence >= (model.intents.sure if model.intents else np.inf),
     }  # fmt: skip
@@ -108,13 +108,6 @@ def _sure(
         return np.zeros(len(said), dtype=bool)
     sure = np.where(said, model.heads[head].sure_yes, model.heads[head].sure_no)
     return np.asarray(confidence(probability, said) >= sure)
-
-
-def grades(defect: NDArray[np.float64], satisfied: NDArray[np.float64]) -> NDArray[np.str_]:
-    """The likeliest of dissatisfied, neutral and satisfied; "" where nothing is said."""
-    stacked = np.column_stack([defect, 1 - defect - satisfied, satisfied])
-    named = np.array(["dissatisfied", "neutral", "satisfied"])[stacked.argmax(axis=1)]
-    return np.where(defect == NOTHING_SAID, "", named)
 
 
 def rows_of(matrix: ibis.Table, keys: pa.Table) -> Exchanges:

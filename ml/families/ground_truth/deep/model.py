@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ml.families.ground_truth.deep import inputs
 from ml.families.ground_truth.deep.inputs import Prepared
 from ml.families.ground_truth.design import goals_of
 from ml.families.ground_truth.exchanges import NOWHERE, Exchanges
+from ml.families.ground_truth.grading import EVEN, Weights
 from ml.families.ground_truth.model import (
     BOUNDARY,
     DISSATISFIED,
@@ -78,6 +79,7 @@ class DeepModel:
     params: DeepParams
     threads: int
     seed: int = field(default=0)
+    grading: ClassVar[Weights] = EVEN
 
     def say(self, exchanges: Exchanges) -> Said:
         """What the model says of every exchange; a goal's success is said of each of its exchanges."""
