@@ -127,7 +127,8 @@ def snapshots(day: int) -> Iterator[dict[str, Any]]:
         yield {
             "run_id": f"ingest-{day}", "table_name": table, "as_of": _as_of(day), "sealed_at": _at(day), "shop": "shop",
             "digest": f"{day:032d}.dir", "rows": 200_000, "quarantined": day % 90, "lock": {"x": "l" * 3000},
-            "profile": {"columns": "c" * 12_000, "checks": {"made": 15, "failed": day % 3}},
+            "profile": {"columns": "c" * 12_000, "checks": {"made": 15, "failed": day % 3},
+                        "decided": {"accepted": 2, "repaired": 1, "replaced": 1, "by": []}},
         }  # fmt: skip
 
 

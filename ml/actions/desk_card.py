@@ -155,6 +155,7 @@ def _data(at: Settings, rows: DeskRows, run: RunRow | None, tables: Sequence[str
             failed=int((row.checks or {}).get("failed", 0)),
             digest=row.digest,
             docs=_docs(at, ingest, row.table_name),
+            decided=sum(int((row.decided or {}).get(what, 0)) for what in ("accepted", "repaired")),
         )
         for row in sealed
     )

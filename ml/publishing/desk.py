@@ -72,7 +72,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class TableChecked:
-    """One table of an ingest; `docs`: address of its Data Docs, "" where they are not on this machine."""
+    """One table of an ingest; `docs`: address of its Data Docs, "" where they are not on this machine.
+
+    decided: rows that came back from quarantine by people's decisions.
+    """
 
     name: str
     rows: int
@@ -81,6 +84,7 @@ class TableChecked:
     failed: int
     digest: str
     docs: str
+    decided: int = 0
 
 
 @dataclass(frozen=True, slots=True)

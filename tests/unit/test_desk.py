@@ -158,6 +158,8 @@ def test_data_shows_what_validation_found(desk: Desk, home: Path) -> None:
     assert f"runs/{ingest}/docs/events/index.html" in seen.hrefs()
     assert not any("docs/products" in href for href in seen.hrefs())
     _, of_one = of_family(desk)
+    assert [table.decided for table in data.tables] == [3, 3, 3, 3]
+    assert "back by decision" in of_one.text
     assert f"../runs/{ingest}/docs/events/index.html" in of_one.hrefs()
 
 

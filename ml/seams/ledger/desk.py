@@ -52,7 +52,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRow:
-    """One validated table of one ingest; `checks`: how many were made and failed."""
+    """One validated table of one ingest; `checks`: how many were made and failed.
+
+    decided: rows that came back from quarantine by people's decisions, and whose these were; None where none did.
+    """
 
     run_id: str
     table_name: str
@@ -62,6 +65,7 @@ class SnapshotRow:
     rows: int
     quarantined: int
     checks: Mapping[str, int] | None
+    decided: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ _Kind = TypeVar("_Kind", DecisionRow, RunRow, SnapshotRow, PublicationRow, LookR
 _COMPUTED = {
     (DecisionRow, "headline"): type_coerce(Decision.verdict["headline"], JSON),
     (SnapshotRow, "checks"): type_coerce(Snapshot.profile["checks"], JSON),
+    (SnapshotRow, "decided"): type_coerce(Snapshot.profile["decided"], JSON),
 }
 
 
