@@ -18,9 +18,11 @@ from small_shop import END, materialised, opened, shop
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.families.ground_truth import FAMILY, coherence, reading
+from ml.families.ground_truth.binary import among_beliefs
 from ml.families.ground_truth.exchanges import read_exchanges
 from ml.families.ground_truth.params import GroundTruthParams
-from ml.families.ground_truth.votes import consensus, one_left_out, shares
+from ml.families.ground_truth.votes import agreed, consensus, one_left_out, shares
+from ml.toolkit.calibration import learn_calibration
 from ml.toolkit.encoders import SentenceEncoder
 
 PARAMS = GroundTruthParams(rounds=20, word_bits=12, folds=3, components=4, nthread=1)
@@ -230,7 +232,8 @@ def test_tied_votes_are_no_label() -> None:
 
 
 def test_one_left_out_faces_the_others() -> None:
-    left = one_left_out([[("a", "1"), ("b", "3"), ("c", "3")], [("a", "5")]], "satisfaction")
+    given = [[("a", "1"), ("b", "3"), ("c", "3")], [("a", "5")]]
+    left = one_left_out(given, np.arange(2), "satisfaction")
     assert left.row.tolist() == [0, 0, 0]
     assert left.one.tolist() == ["dissatisfied", "neutral", "neutral"]
     assert left.rest.tolist() == ["neutral", "dissatisfied", "dissatisfied"]
@@ -247,12 +250,46 @@ def test_a_bad_annotator_is_outvoted_by_a_good_one() -> None:
     dialogue = np.repeat(np.arange(120), 5)
     found = {}
     for how in ("majority", "dawid_skene"):
-        labels, made = shares(given, dialogue, "goal_boundary", how)
-        found[how] = np.mean((made[:, labels.index("yes")] > 0.5) == truth)
+        made = shares(given, dialogue, "goal_boundary", how)
+        found[how] = np.mean((made.of[:, made.labels.index("yes")] > 0.5) == truth)
     assert found["dawid_skene"] > found["majority"] + 0.05
+    judged = agreed(given, dialogue, "goal_boundary")
+    assert judged.known.mean() > 0.9
+    assert np.mean((judged.labels == "yes")[judged.known] == truth[judged.known]) >= found["dawid_skene"]
+
+
+def test_one_left_out_faces_the_others_by_their_errors() -> None:
+    random = np.random.default_rng(4)
+    truth = random.random(600) < 0.4
+    given = [
+        [(who, "no" if random.random() < no else "yes" if flag else "no")
+         for who, no in (("one", 0.0), ("two", 0.0), ("lenient", 0.9), ("mild", 0.9), ("kind", 0.9))]
+        for flag in truth
+    ]  # fmt: skip
+    weighed = one_left_out(given, np.repeat(np.arange(120), 5), "goal_boundary")
+    counted = one_left_out(given, np.zeros(600, int), "goal_boundary")
+    right = [np.mean((left.rest == "yes") == truth[left.row]) for left in (weighed, counted)]
+    assert right[0] > 0.99 > 0.9 > right[1]
 
 
 def test_annotators_of_one_dialogue_each_are_counted() -> None:
     given = [[(f"{row}:{place}", "3" if place else "1") for place in range(3)] for row in range(30)]
-    labels, made = shares(given, np.arange(30), "satisfaction", "dawid_skene")
-    np.testing.assert_allclose(made[:, labels.index("dissatisfied")], 2 / 3)
+    made = shares(given, np.arange(30), "satisfaction", "dawid_skene")
+    np.testing.assert_allclose(made.of[:, made.labels.index("dissatisfied")], 2 / 3)
+    assert made.prior is None
+
+
+def test_a_calibration_sees_through_votes_that_lean_to_the_prior() -> None:
+    random = np.random.default_rng(5)
+    score = random.random(6_000)
+    chance = np.where(score < 0.7, 0.02, 0.95)
+    happened = random.random(6_000) < chance
+    prior, right = happened.mean(), 0.75
+    vote = happened == (random.random(6_000) < right)
+    belief = np.where(vote, prior * right / (prior * right + (1 - prior) * (1 - right)),
+                      prior * (1 - right) / (prior * (1 - right) + (1 - prior) * right))  # fmt: skip
+    calibration, both = among_beliefs(score, belief, prior)
+    plain = learn_calibration(score, belief)
+    away = [np.abs(made.of(score) - chance).mean() for made in (calibration, plain)]
+    assert away[0] < 0.11 < 0.25 < away[1]
+    assert np.mean((both > 0.5) == happened) > np.mean((belief > 0.5) == happened) + 0.1

@@ -19,7 +19,7 @@ from ml.families.ground_truth.grading import NOTHING_SAID, grades
 from ml.families.ground_truth.model import KIND_OF, YES_OF
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.scoring import SCHEMA, unannotated
-from ml.families.ground_truth.votes import consensus, votes_of
+from ml.families.ground_truth.votes import agreed, votes_of
 from ml.toolkit.encoders import SentenceEncoder
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Words:
 
         kinds = set(KIND_OF.values()) | {"intent"}
         self.asked = asked
-        self.labels = {kind: consensus(votes_of(every.rows, kind), kind) for kind in kinds}
+        self.labels = {kind: agreed(votes_of(every.rows, kind), every.dialogue, kind) for kind in kinds}
         known = np.any([self.labels[kind].known for kind in kinds], axis=0)
         self.kept = np.flatnonzero(known)[-params.max_exchanges :]
         self.learned = learned = exchanges_of(every.rows.take(pa.array(self.kept)))

@@ -72,10 +72,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A head, and its answers to the labelled cases by heads that had not seen their dialogues."""
+    """A head, its answers to the labelled cases by heads that had not seen their dialogues, and how far each is yes."""
 
     head: Head
     unseen: Floats
+    yes: Floats
 
 
 def parts(dialogue: Places, count: int, seed: int) -> Places:
@@ -84,8 +85,13 @@ def parts(dialogue: Places, count: int, seed: int) -> Places:
     return np.asarray(drawn[dialogue] % count, dtype=np.int64)
 
 
-def learn_head(asked: Asked, known: Places, yes: Floats, params: GroundTruthParams) -> Learned:
-    """Learn from the cases at places `known`; `yes` is how far the answer to each is yes, 0 to 1."""
+def learn_head(
+    asked: Asked, known: Places, yes: Floats, params: GroundTruthParams, prior: float | None = None
+) -> Learned:
+    """Learn from the cases at places `known`; `yes` is how far the answer to each is yes, 0 to 1.
+
+    `prior`: how often it is yes, if `yes` is a belief from annotators' votes alone.
+    """
     part = parts(asked.dialogue, params.folds, params.seed)
     pairs = zip(asked.words, _PENALTIES, strict=False)
     learned = [_read(rows, known, yes, part, penalty) for rows, penalty in pairs]
@@ -98,10 +104,31 @@ def learn_head(asked: Asked, known: Places, yes: Floats, params: GroundTruthPara
         if inside.any() and not inside.all():
             trees = _grow(names, table[~inside], yes[~inside], params)
             raw[inside] = boosting.predict(trees, names, table[inside])
-    calibration = learn_calibration(raw, yes)
+    trees = _grow(names, table, yes, params)
+    calibration, yes = (learn_calibration(raw, yes), yes) if prior is None else among_beliefs(raw, yes, prior)
     unseen = calibration.of(raw)
-    head = Head(names, readings, _grow(names, table, yes, params), calibration, best_f1(unseen, yes))
-    return Learned(head, unseen)
+    return Learned(Head(names, readings, trees, calibration, best_f1(unseen, yes)), unseen, yes)
+
+
+def among_beliefs(
+    scores: Floats, belief: Floats, prior: float, rounds: int = 30
+) -> tuple[Calibration, Floats]:
+    """A calibration on what votes and scores say together, and that (Raykar et al. 2010, "Learning from crowds").
+
+    A belief from few votes is drawn towards the prior; averaged over cases that look alike it still is. So the votes'
+    odds are taken against what the scores say of the case instead of the prior, which the calibration says, in turn.
+    """
+    votes = _log_odds(belief) - _log_odds(np.array([prior]))
+    both = belief
+    for _ in range(rounds):
+        calibration = learn_calibration(scores, both)
+        both = 1 / (1 + np.exp(-(_log_odds(calibration.of(scores)) + votes)))
+    return calibration, both
+
+
+def _log_odds(probability: Floats) -> Floats:
+    held = np.clip(probability, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(held / (1 - held)), dtype=np.float64)
 
 
 def _read(

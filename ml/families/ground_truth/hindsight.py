@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ml.families.ground_truth.columns import KEY, KINDS, SIGNALS, labelled, votes
 from ml.families.ground_truth.judge import NAME
 from ml.families.ground_truth.params import GroundTruthParams
-from ml.families.ground_truth.votes import consensus, votes_of
+from ml.families.ground_truth.votes import agreed, votes_of
 from ml.families.record import Realised
 
 
@@ -36,12 +36,11 @@ def _of_kind(labels: pa.Table, matrix: ibis.Table, as_of: date, kind: str) -> pa
     since = matrix.filter(matrix[labelled(kind)] >= ibis.timestamp(str(as_of)))
     place = since.last_idx if kind == "goal_success" else since.turn_idx
     said = since.select("dialogue_id", votes(kind), turn_idx=place).to_pyarrow()
-    agreed = consensus(votes_of(said, kind), kind)
-    human = (
-        np.where(agreed.labels == "dissatisfied", "yes", "no") if kind == "satisfaction" else agreed.labels
-    )
+    dialogue = np.unique(said.column("dialogue_id").to_pylist(), return_inverse=True)[1]
+    heard = agreed(votes_of(said, kind), dialogue, kind)
+    human = np.where(heard.labels == "dissatisfied", "yes", "no") if kind == "satisfaction" else heard.labels
     people = said.select(list(KEY)).append_column("human", pa.array(human.tolist(), pa.string()))
-    people = people.filter(pa.array(agreed.known))
+    people = people.filter(pa.array(heard.known))
     ours = labels.filter(pc.equal(labels.column("kind"), NAME[kind]))
     both = ours.join(people, list(KEY), join_type="inner").sort_by([(name, "ascending") for name in KEY])
     wrong = pc.not_equal(both.column("label"), both.column("human")).cast(pa.float64())

@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import KEY, KINDS
-from ml.families.ground_truth.votes import Consensus, LeftOut, consensus, one_left_out, votes_of
+from ml.families.ground_truth.exchanges import exchanges_of
+from ml.families.ground_truth.votes import Consensus, LeftOut, agreed, one_left_out, votes_of
 from ml.toolkit import segmentation
 from ml.toolkit.calibration import coverage_at, expected_calibration_error, threshold_at
 
@@ -45,7 +46,7 @@ class Judged:
 
     def left_out(self, kind: str) -> LeftOut:
         """One annotator against the others, on the rows that are cases of the kind."""
-        left = one_left_out(votes_of(self.rows, kind), kind)
+        left = one_left_out(votes_of(self.rows, kind), exchanges_of(self.rows).dialogue, kind)
         kept = self.counted(kind)[left.row]
         return LeftOut(left.row[kept], left.one[kept], left.rest[kept])
 
@@ -70,7 +71,8 @@ def side_by_side(predictions: pa.Table, truth: pa.Table) -> Judged:
     """Join by key; only rows that both have."""
     joined = truth.join(predictions, list(KEY), join_type="inner")
     joined = joined.sort_by([(name, "ascending") for name in KEY]).combine_chunks()
-    return Judged(joined, {kind: consensus(votes_of(joined, kind), kind) for kind in KINDS})
+    dialogue = exchanges_of(joined).dialogue
+    return Judged(joined, {kind: agreed(votes_of(joined, kind), dialogue, kind) for kind in KINDS})
 
 
 def losses(predictions: pa.Table, truth: pa.Table) -> pa.Table:

@@ -62,12 +62,21 @@ class Given:
     labels: tuple[str, ...]
     shares: Floats
     left: LeftOut
+    prior: Floats | None = None
 
     def share(self, label: str) -> Floats:
         """How far each exchange is of a label; nan where nobody said anything."""
         if label not in self.labels:
             return np.where(np.isnan(self.shares).all(axis=1), np.nan, 0.0)
         return self.shares[:, self.labels.index(label)].copy()
+
+    def prior_of(self, label: str) -> float | None:
+        """How frequent a label is before anything but votes was seen; None if the shares are no beliefs."""
+        return (
+            None
+            if self.prior is None or label not in self.labels
+            else float(self.prior[self.labels.index(label)])
+        )
 
     def bars(self, label: str, assumed: float) -> tuple[float, float]:
         """How often one person's label, and any other of theirs, is right by the others; `assumed` if not known."""
@@ -84,8 +93,8 @@ class Given:
 def given_of(exchanges: Exchanges, kind: str, how: str) -> Given:
     """What annotators gave of a kind."""
     said = votes_of(exchanges.rows, kind)
-    labels, made = shares(said, exchanges.dialogue, kind, how)
-    return Given(labels, made, one_left_out(said, kind))
+    made = shares(said, exchanges.dialogue, kind, how)
+    return Given(made.labels, made.of, one_left_out(said, exchanges.dialogue, kind), made.prior)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +195,10 @@ def _learn(
     params: GroundTruthParams,
 ) -> tuple[Head, Floats]:
     """A head, and the confidence above which its yes is right as often as one person's yes, its no as a no."""
-    learned = binary.learn_head(cases, known, share, params)
-    bars = given[KIND_OF[name]].bars(YES_OF[name], params.single_annotator)
-    yes, no = sure_at(bars, learned.unseen, learned.head.threshold, share)
+    people = given[KIND_OF[name]]
+    learned = binary.learn_head(cases, known, share, params, people.prior_of(YES_OF[name]))
+    bars = people.bars(YES_OF[name], params.single_annotator)
+    yes, no = sure_at(bars, learned.unseen, learned.head.threshold, learned.yes)
     return replace(learned.head, sure_yes=yes, sure_no=no), learned.unseen
 
 

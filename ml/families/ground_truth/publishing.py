@@ -19,7 +19,7 @@ from ml.families.ground_truth.judge import NAME, SURE
 from ml.families.ground_truth.model import BOUNDARY, DISSATISFIED, FAILURE, Model
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.scoring import predictions
-from ml.families.ground_truth.votes import consensus, votes_of
+from ml.families.ground_truth.votes import Consensus, agreed, consensus, votes_of
 from ml.families.record import Tables
 
 if TYPE_CHECKING:
@@ -128,17 +128,23 @@ def _places(exchanges: Exchanges, made: pa.Table, kind: str) -> NDArray[np.bool_
     return last
 
 
+def _heard(exchanges: Exchanges, kind: str) -> Consensus:
+    """What people agree on; where their errors leave it open, what most of them said: it is not asked again."""
+    said = votes_of(exchanges.rows, kind)
+    weighed, plain = agreed(said, exchanges.dialogue, kind), consensus(said, kind)
+    labels = np.where(weighed.known, weighed.labels, plain.labels)
+    return Consensus(labels, plain.voters, np.where(weighed.known, weighed.agreement, plain.agreement))
+
+
 def _labels(model: Model | DeepModel, exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
-    agreed = consensus(votes_of(exchanges.rows, kind), kind)
+    heard = _heard(exchanges, kind)
     labels, confidence = _said(made, kind)
     sure = made.column(SURE[kind]).to_numpy(zero_copy_only=False).astype(bool) & _places(
         exchanges, made, kind
     )
-    human = (
-        np.where(agreed.labels == "dissatisfied", "yes", "no") if kind == "satisfaction" else agreed.labels
-    )
-    kept = np.flatnonzero(agreed.known | sure)
-    by_people = agreed.known[kept]
+    human = np.where(heard.labels == "dissatisfied", "yes", "no") if kind == "satisfaction" else heard.labels
+    kept = np.flatnonzero(heard.known | sure)
+    by_people = heard.known[kept]
     rows = exchanges.rows.take(pa.array(kept))
     return pa.table(
         {
@@ -146,7 +152,7 @@ def _labels(model: Model | DeepModel, exchanges: Exchanges, made: pa.Table, kind
             "turn_idx": rows.column("last_idx" if kind == "goal_success" else "turn_idx"),
             "kind": [NAME[kind]] * len(kept),
             "label": np.where(by_people, human[kept], labels[kept]).tolist(),
-            "confidence": np.where(by_people, agreed.agreement[kept], confidence[kept]),
+            "confidence": np.where(by_people, heard.agreement[kept], confidence[kept]),
             "source": np.where(by_people, "people", "model").tolist(),
             "reason": _reasons_of_labels(model, exchanges, kind, kept, labels, by_people),
             "model_version": pa.nulls(len(kept), pa.string()),
@@ -199,11 +205,11 @@ def _in_words(names: tuple[str, ...], contribution: NDArray[np.float64], values:
 
 def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
     """Labels that nobody gave and the model is not sure of, with the bits that an answer is expected to bring."""
-    agreed = consensus(votes_of(exchanges.rows, kind), kind)
+    heard = _heard(exchanges, kind)
     labels, confidence = _said(made, kind)
     sure = made.column(SURE[kind]).to_numpy(zero_copy_only=False).astype(bool)
     first = exchanges.step(-1) < 0
-    asked = ~agreed.known & ~sure & _places(exchanges, made, kind) & ~(first & (kind == "goal_boundary"))
+    asked = ~heard.known & ~sure & _places(exchanges, made, kind) & ~(first & (kind == "goal_boundary"))
     kept = np.flatnonzero(asked)
     rows = exchanges.rows.take(pa.array(kept))
     pairs = zip(labels[kept].tolist(), confidence[kept].tolist(), strict=True)

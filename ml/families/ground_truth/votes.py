@@ -11,13 +11,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import votes
-from ml.toolkit.consensus import dawid_skene, linkable
+from ml.toolkit.consensus import DawidSkene, dawid_skene, linkable
 
+Floats = NDArray[np.float64]
 Vote = tuple[str, str]
 YES = frozenset({"yes", "true", "1"})
 NEUTRAL = 3.0
 GRADES = ("dissatisfied", "neutral", "satisfied")
 UNKNOWN = ""
+BELIEVED = 0.8
+"""The belief in a label below which it is open, where annotators' errors are known."""
 LINKED = 10
 """Dialogues that an annotator must have worked on before anything can be said of their errors."""
 
@@ -98,52 +101,43 @@ class LeftOut:
 _NOBODY = LeftOut(np.zeros(0, np.int64), np.zeros(0, str), np.zeros(0, str))
 
 
-def one_left_out(given: Sequence[Sequence[Vote]], kind: str) -> LeftOut:
-    """The bar of a single human: every annotator in turn against the consensus of the others on the same turn."""
-    found = [
-        (row, consensus([[some[place]]], kind).labels[0], _agreed([*some[:place], *some[place + 1 :]], kind))
-        for row, some in enumerate(given) if len(some) > 1 for place in range(len(some))
-    ]  # fmt: skip
-    kept = [(row, one, rest) for row, one, rest in found if UNKNOWN not in (one, rest)]
-    rows, one, rest = zip(*kept, strict=True) if kept else ((), (), ())
-    return LeftOut(np.array(rows, dtype=np.int64), np.array(one, dtype=str), np.array(rest, dtype=str))
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Votes of annotators who can be told apart, by number: row, annotator, label; and what their errors are."""
+
+    names: NDArray[np.str_]
+    rows: NDArray[np.int64]
+    who: NDArray[np.int64]
+    label: NDArray[np.int64]
+    item: NDArray[np.int64]
+    errors: DawidSkene
+
+    def belief(self, count: int) -> Floats:
+        """What is believed of each of `count` rows (rows x labels); nan where nobody voted."""
+        made = np.full((count, len(self.names)), np.nan)
+        made[self.rows] = self.errors.posterior[self.item]
+        return made
+
+    def without_each(self) -> NDArray[np.int64]:
+        """For each vote the label that the row's other votes speak for, by their people's errors; -1: left open."""
+        said = np.log(np.maximum(self.errors.confusion[self.who, :, self.label], 1e-12))
+        summed = np.zeros_like(self.errors.posterior) + np.log(np.maximum(self.errors.prior, 1e-12))
+        np.add.at(summed, self.item, said)
+        others = np.exp(summed[self.item] - said)
+        return np.where(np.bincount(self.item)[self.item] > 1, settled(others), -1)
 
 
-def _agreed(some: Sequence[Vote], kind: str) -> str:
-    return (_grade(some) if kind == "satisfaction" else _majority(some))[0]
+def settled(beliefs: Floats) -> NDArray[np.int64]:
+    """The label that most of the belief is in (rows x labels, in any unit); -1 where too little of it is."""
+    share = beliefs.max(axis=1) / np.maximum(beliefs.sum(axis=1), 1e-300)
+    return np.where(share >= BELIEVED, beliefs.argmax(axis=1), -1)
 
 
-def shares(
-    given: Sequence[Sequence[Vote]], dialogue: NDArray[np.int64], kind: str, how: str
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """What the heads learn from: the labels, and how far each row is of each label (rows x labels, nan: not known).
-
-    Dawid and Skene's belief where that is asked for and annotators can be told apart. Else of satisfaction the share of
-    the annotators without whom the others come to this label, of everything else the majority's.
-    """
-    believed = _believed(given, dialogue, kind) if how == "dawid_skene" else None
-    return believed or _counted(given, kind)
-
-
-def _counted(given: Sequence[Sequence[Vote]], kind: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    agreed = consensus(given, kind)
-    left = one_left_out(given, kind) if kind == "satisfaction" else _NOBODY
-    labels = tuple(np.unique(np.concatenate([agreed.labels[agreed.known], left.rest])).tolist())
-    made = (agreed.labels[:, None] == np.array(labels, dtype=str)[None, :]).astype(np.float64)
-    count = np.bincount(left.row, minlength=len(given))[:, None]
-    summed = np.zeros_like(made)
-    np.add.at(summed, (left.row, np.searchsorted(labels, left.rest)), 1.0)
-    made = np.where(count > 0, summed / np.maximum(count, 1), made)
-    made[~agreed.known] = np.nan
-    return labels, made
-
-
-def _believed(
-    given: Sequence[Sequence[Vote]], dialogue: NDArray[np.int64], kind: str
-) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
-    """Dawid and Skene's posterior; None where annotators worked on too few dialogues to know their errors."""
-    said = [(row, annotator, consensus([[(annotator, label)]], kind).labels[0])
-            for row, some in enumerate(given) for annotator, label in some]  # fmt: skip
+def _told_apart(given: Sequence[Sequence[Vote]], dialogue: NDArray[np.int64], kind: str) -> _Told | None:
+    """None where annotators worked on too few dialogues to know their errors."""
+    said = [
+        (row, annotator, _alone(label, kind)) for row, some in enumerate(given) for annotator, label in some
+    ]
     said = [vote for vote in said if vote[2] != UNKNOWN]
     if not said:
         return None
@@ -151,8 +145,91 @@ def _believed(
     people, who = np.unique(annotators, return_inverse=True)
     if len(people) < 2 or not linkable(who, dialogue[rows], LINKED).all():
         return None
-    items, item = np.unique(rows, return_inverse=True)
     names, label = np.unique(labels, return_inverse=True)
-    made = np.full((len(given), len(names)), np.nan)
-    made[items] = dawid_skene(item, who, label, len(names)).posterior
-    return tuple(names.tolist()), made
+    item = np.unique(rows, return_inverse=True)[1]
+    return _Told(names, rows, who, label, item, dawid_skene(item, who, label, len(names)))
+
+
+def _alone(label: str, kind: str) -> str:
+    return _grade([("", label)])[0] if kind == "satisfaction" else label
+
+
+def agreed(given: Sequence[Sequence[Vote]], dialogue: NDArray[np.int64], kind: str) -> Consensus:
+    """The likeliest label by Dawid and Skene's model of each annotator's errors; the plain consensus without one.
+
+    A majority of lenient people is lenient; where people can be told apart, their leanings are taken out. What is
+    believed too little is as open as a tie.
+    """
+    plain = consensus(given, kind)
+    told = _told_apart(given, dialogue, kind)
+    if told is None:
+        return plain
+    chosen = settled(told.errors.posterior)[told.item]
+    labels = np.full(len(given), UNKNOWN, dtype=told.names.dtype)
+    labels[told.rows] = np.where(chosen >= 0, told.names[chosen], UNKNOWN)
+    same = np.bincount(told.rows, told.label == chosen, len(given))
+    return Consensus(labels, plain.voters, same / np.maximum(np.bincount(told.rows, minlength=len(given)), 1))
+
+
+def one_left_out(given: Sequence[Sequence[Vote]], dialogue: NDArray[np.int64], kind: str) -> LeftOut:
+    """The bar of a single human: every annotator in turn against what the others on the same turn agree on.
+
+    The others' votes are weighed by their errors where annotators can be told apart, as in `agreed`.
+    """
+    told = _told_apart(given, dialogue, kind)
+    if told is None:
+        return _plainly_left_out(given, kind)
+    rest = told.without_each()
+    kept = rest >= 0
+    return LeftOut(told.rows[kept], told.names[told.label[kept]], told.names[rest[kept]])
+
+
+def _plainly_left_out(given: Sequence[Sequence[Vote]], kind: str) -> LeftOut:
+    found = [
+        (row, consensus([[some[place]]], kind).labels[0], _plain([*some[:place], *some[place + 1 :]], kind))
+        for row, some in enumerate(given) if len(some) > 1 for place in range(len(some))
+    ]  # fmt: skip
+    kept = [(row, one, rest) for row, one, rest in found if UNKNOWN not in (one, rest)]
+    rows, one, rest = zip(*kept, strict=True) if kept else ((), (), ())
+    return LeftOut(np.array(rows, dtype=np.int64), np.array(one, dtype=str), np.array(rest, dtype=str))
+
+
+def _plain(some: Sequence[Vote], kind: str) -> str:
+    return (_grade(some) if kind == "satisfaction" else _majority(some))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What the heads learn from: how far each row is of each label (rows x labels, nan: not known).
+
+    `prior`: how frequent each label is, if the shares are beliefs from votes alone; None if they are what was counted.
+    """
+
+    labels: tuple[str, ...]
+    of: Floats
+    prior: Floats | None = None
+
+
+def shares(given: Sequence[Sequence[Vote]], dialogue: NDArray[np.int64], kind: str, how: str) -> Shares:
+    """Dawid and Skene's belief where that is asked for and annotators can be told apart.
+
+    Else of satisfaction the share of the annotators without whom the others come to this label, of everything else the
+    majority's.
+    """
+    told = _told_apart(given, dialogue, kind) if how == "dawid_skene" else None
+    if told is None:
+        return _counted(given, kind)
+    return Shares(tuple(told.names.tolist()), told.belief(len(given)), told.errors.prior)
+
+
+def _counted(given: Sequence[Sequence[Vote]], kind: str) -> Shares:
+    plain = consensus(given, kind)
+    left = _plainly_left_out(given, kind) if kind == "satisfaction" else _NOBODY
+    labels = tuple(np.unique(np.concatenate([plain.labels[plain.known], left.rest])).tolist())
+    made = (plain.labels[:, None] == np.array(labels, dtype=str)[None, :]).astype(np.float64)
+    count = np.bincount(left.row, minlength=len(given))[:, None]
+    summed = np.zeros_like(made)
+    np.add.at(summed, (left.row, np.searchsorted(labels, left.rest)), 1.0)
+    made = np.where(count > 0, summed / np.maximum(count, 1), made)
+    made[~plain.known] = np.nan
+    return Shares(labels, made)
