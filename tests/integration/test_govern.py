@@ -22,7 +22,8 @@ from ml.cli import app
 from ml.config import settings
 from ml.errors import StaleDecision, UsageError
 from ml.seams.ledger import PROMOTE, REJECT, ROLL_BACK, Ledger, _engine, migrate
-from ml.seams.ledger.models import Run
+from ml.seams.ledger.models import RowDecision, Run
+from ml.seams.ledger.rows import ACCEPT, DROP, decide_rows, standing
 from ml.seams.tracking import Tracking
 
 pytestmark = pytest.mark.integration
@@ -206,6 +207,27 @@ def test_the_database_refuses_to_change_a_decision(url: str, change: str) -> Non
     with pytest.raises(DatabaseError, match="append-only"):
         execute(url, change)
     assert Ledger(url).decisions(family)[0].why == "w"
+
+
+def test_decisions_about_rows_are_kept_the_newest_holds_and_none_is_changed(url: str) -> None:
+    ledger = Ledger(url)
+    for action in (ACCEPT, DROP):
+        about = {
+            "shop": "s",
+            "table_name": "order_lines",
+            "row_id": action[:1] * 16,
+            "ingest": "i",
+            "batch": "d",
+        }
+        same = {**about, "row_id": "0" * 16}
+        told = {"as_of": date(2025, 1, 1), "actor": "ana", "why": "w", "action": action}
+        decide_rows(ledger, [RowDecision(**about, **told), RowDecision(**same, **told)])
+    holds = {one.row_id: one.action for one in standing(ledger, "s", ["order_lines"])}
+    assert holds == {"a" * 16: ACCEPT, "d" * 16: DROP, "0" * 16: DROP}
+    assert not standing(ledger, "another", ["order_lines"]) and not standing(ledger, "s", ["products"])
+    for change in ("UPDATE row_decisions SET why = 'another'", "DELETE FROM row_decisions"):
+        with pytest.raises(DatabaseError, match="append-only"):
+            execute(url, change)
 
 
 def test_what_was_changed_behind_the_triggers_shows(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy as sa
 
 from ml import handover
 from ml.actions.card import decided_in_words
@@ -240,11 +239,3 @@ def test_decisions_hold_in_the_next_ingest(shop: Shop) -> None:
     open_ingest("ingest-2", DAY + timedelta(days=1), only=["order_lines"])
     found = {file.name for file in (settings().runs / "ingest-2" / HISTORY).glob("*.parquet")}
     assert found == {f"order_lines.{what}.parquet" for what in ("accepted", "replaced", "repaired")}
-
-
-def test_the_ledger_refuses_to_change_a_decision(shop: Shop) -> None:
-    engine = sa.create_engine(settings().ledger)
-    for change in ("UPDATE row_decisions SET why = 'x'", "DELETE FROM row_decisions"):
-        with pytest.raises(sa.exc.IntegrityError, match="append-only"), engine.begin() as connection:
-            connection.exec_driver_sql(change)
-    engine.dispose()
