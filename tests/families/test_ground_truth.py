@@ -21,6 +21,7 @@ from ml.families.ground_truth import FAMILY, coherence, reading
 from ml.families.ground_truth.binary import among_beliefs
 from ml.families.ground_truth.exchanges import read_exchanges
 from ml.families.ground_truth.params import GroundTruthParams
+from ml.families.ground_truth.scoring import predictions
 from ml.families.ground_truth.votes import agreed, consensus, one_left_out, shares
 from ml.toolkit.calibration import learn_calibration
 from ml.toolkit.encoders import SentenceEncoder
@@ -220,6 +221,11 @@ def test_annotations_made_after_the_origin_are_not_learned_from() -> None:
     heard = pc.is_valid(train["satisfaction_votes"])
     latest = pc.max(train.filter(heard)["satisfaction_labelled_at"]).as_py()
     assert latest.date() < fold.as_of or latest < datetime.combine(fold.as_of, datetime.min.time())
+
+
+def test_where_every_dialogue_is_annotated_nothing_is_left_to_say() -> None:
+    _, matrix, model = fitted()
+    assert predictions(model, read_exchanges(matrix.limit(0))).num_rows == 0
 
 
 def test_tied_votes_are_no_label() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy.sparse import csr_matrix
 
 from ml.families.ground_truth import intents
@@ -66,3 +67,12 @@ def test_one_intent_or_two_are_enough() -> None:
         said, sure = learned(blocks, labels).intents.answer(blocks)
         assert set(said) <= set(names)
         assert ((sure >= 0) & (sure <= 1)).all()
+
+
+def test_of_many_requests_a_part_is_enough_to_learn_confidence_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks, labels = cases(1200)
+    monkeypatch.setattr(intents, "ENOUGH", 500)
+    some = learned(blocks, labels)
+    assert 500 <= len(some.held) < 1000
+    right = some.labels == labels[some.held]
+    assert np.mean(some.unseen) == pytest.approx(np.mean(right), abs=0.03)

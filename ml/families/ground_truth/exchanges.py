@@ -49,7 +49,7 @@ class Exchanges:
     def batches(self, size: int) -> Iterator[Exchanges]:
         """Whole dialogues together, about `size` rows at a time."""
         cuts = np.searchsorted(self.dialogue, np.unique(self.dialogue[::size]))
-        ends = [*cuts[1:].tolist(), len(self)]
+        ends = [*cuts[1:].tolist(), len(self)][: len(cuts)]
         for start, end in zip(cuts.tolist(), ends, strict=True):
             yield exchanges_of(self.rows.slice(start, end - start))
 

@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Labels = NDArray[np.str_]
 Blocks = tuple["csr_matrix", ...]
+ENOUGH = 12_000
+"""Held-out cases that confidence is learned from, if there are so many: planes for many intents take long."""
 _PENALTIES = (0.5, 10.0)
 """LIBLINEAR's C of the planes for words, and for vectors: those are of length one and dense."""
 
@@ -56,9 +58,10 @@ class Intents:
 
 @dataclass(frozen=True, slots=True)
 class LearnedIntents:
-    """Intents, and the answers to the labelled cases by planes that had not seen their dialogues."""
+    """Intents, and the answers to the cases at places `held` by planes that had not seen their dialogues."""
 
     intents: Intents
+    held: Places
     labels: Labels
     unseen: Floats
 
@@ -98,7 +101,9 @@ def learn_intents(
 ) -> LearnedIntents:
     """Learn from cases with labels; confidence from parts of the dialogues that were held out."""
     classes = tuple(np.unique(labels).tolist())
-    margins = _unseen(words, labels, parts(dialogue, params.folds, params.seed), classes, params)
+    part = parts(dialogue, params.folds, params.seed)
+    margins, held = _unseen(words, labels, part, classes, params)
+    given, labels = labels, labels[held]
     ranked = _rank(margins, classes, params.unsupported_intent)
     weights = _weights(ranked, labels == params.unsupported_intent)
     like = ranked.like(weights)
@@ -108,10 +113,10 @@ def learn_intents(
     right = right.astype(np.float64)
     accepting = learn_calibration(ranked.lead[accepted], right[accepted])
     refusing = learn_calibration(refused - like[~accepted], right[~accepted])
-    planes = _planes(words, labels, params)
+    planes = _planes(words, given, params)
     intents = Intents(planes, params.unsupported_intent, weights, refused, accepting, refusing)
     decided = _decide(ranked, like, refused, params.unsupported_intent, accepting, refusing)
-    return LearnedIntents(intents, *decided)
+    return LearnedIntents(intents, held, *decided)
 
 
 def _planes(words: Blocks, labels: Labels, params: GroundTruthParams) -> tuple[linear.Linear, ...]:
@@ -127,16 +132,22 @@ def _margins(planes: tuple[linear.Linear, ...], words: Blocks) -> Floats:
 
 def _unseen(
     words: Blocks, labels: Labels, part: Places, classes: tuple[str, ...], params: GroundTruthParams
-) -> Floats:
-    """Margins by planes that had not seen a case's dialogue; -1 of a class that they had not seen either."""
+) -> tuple[Floats, Places]:
+    """Margins by planes that had not seen a case's dialogue, and these cases' places: as many parts as are enough.
+
+    -1 of a class that the planes had not seen either.
+    """
     margins = np.full((len(labels), len(classes)), -1.0)
-    for number in range(params.folds):
+    sizes = np.cumsum(np.bincount(part, minlength=params.folds))
+    last = min(int(np.searchsorted(sizes, ENOUGH)), params.folds - 1)
+    for number in range(last + 1):
         inside = part == number
         if inside.any() and not inside.all():
             made = _planes(tuple(block[~inside] for block in words), labels[~inside], params)
             columns = np.searchsorted(classes, made[0].classes)
             margins[np.ix_(inside, columns)] = _margins(made, tuple(block[inside] for block in words))
-    return margins
+    held = np.flatnonzero(part <= last)
+    return margins[held], held
 
 
 def _weights(ranked: _Ranked, unsupported: Flags) -> tuple[float, float, float]:

@@ -261,7 +261,8 @@ def _intents(reader: Reader, read: Read, given: Given, params: GroundTruthParams
     words = tuple(block[known] for block in intents.words_of(reader, read))
     learned = intents.learn_intents(words, labels, read.exchanges.dialogue[known], params)
     bar = given.bar(params.single_annotator)
-    sure = threshold_at(bar, learned.unseen, (learned.labels == labels).astype(np.float64))
+    right = (learned.labels == labels[learned.held]).astype(np.float64)
+    sure = threshold_at(bar, learned.unseen, right)
     return replace(learned.intents, sure=sure)
 
 
