@@ -49,7 +49,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "posts": [5, 10, 20, 40, 80], "hours": [1, 6, 24, 72, 168, 720, 2160, 8760], "fewest": 5, "quiet_hours": 168,
         "holdout": 0.2,
     },
-    "relevance_fusion": {"history_days": 728, "period_days": 28, "windows": 3, "recent_periods": 2},
+    "relevance_fusion": {
+        "history_days": 728, "period_days": 28, "windows": 3, "window_periods": 4, "recent_periods": 2,
+    },
     "ground_truth": {},
 }  # fmt: skip
 

@@ -132,7 +132,8 @@ def judged(
 
 def lay_out(options: argparse.Namespace, names: tuple[str, ...], folder: Path) -> date:
     """Make a workspace with a snapshot of the tables, cut at `as_of`; returns it. What the data set lacks is empty."""
-    tables, _ = tables_of(options.data, path=options.path, size=options.size)
+    seed = getattr(options, "seed", 7)
+    tables, _ = tables_of(options.data, path=options.path, size=options.size, seed=seed)
     there = [name for name in names if name in tables]
     write_folder(folder / "all", {name: tables[name] for name in there})
     as_of: date = options.as_of or max(day_after(folder / "all" / f"{name}.parquet", name) for name in there)

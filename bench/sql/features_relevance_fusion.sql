@@ -174,7 +174,7 @@ UNION
 SELECT query, product_id, modality, 0 FROM listed SEMI JOIN items USING (product_id) WHERE step >= -{recent_periods}
 UNION
 SELECT query, product_id, 'screen', s.step FROM judged AS j SEMI JOIN items USING (product_id)
-JOIN steps AS s ON s.step >= j.step AND s.step >= -{windows};
+JOIN steps AS s ON s.step >= j.step AND s.step > -({windows} + {window_periods});
 
 CREATE TEMP TABLE pairs AS SELECT DISTINCT query, product_id, step FROM candidates;
 

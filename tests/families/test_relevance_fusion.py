@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,19 @@ from small_shop import END, materialised, opened, shop
 
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
-from ml.families.relevance_fusion import FAMILY, fusing, lexicon, study
+from ml.families.relevance_fusion import FAMILY, fusing, lexicon, rankers, study
 from ml.families.relevance_fusion.cases import cases_of
 from ml.families.relevance_fusion.examination import Examination
 from ml.families.relevance_fusion.fusing import Point, Units, choose, hypervolume
-from ml.families.relevance_fusion.model import Model, load, save
+from ml.families.relevance_fusion.model import Model, _prepared, load, save
 from ml.families.relevance_fusion.params import RelevanceFusionParams
 from ml.families.relevance_fusion.publications import examination
 from ml.families.relevance_fusion.rankers import pages
 from ml.families.relevance_fusion.serving import EXPLAINED, answer
 from ml.families.relevance_fusion.sheet import Sheet
-from ml.families.relevance_fusion.worth import board
+from ml.families.relevance_fusion.worth import _prior, board, posterior
 
-PARAMS = RelevanceFusionParams(rounds=6, text_components=4, mixes=(0.5,), nthread=1)
+PARAMS = RelevanceFusionParams(rounds=12, text_components=4, mixes=(0.5,), nthread=1)
 
 
 def matrix_of(tables: Mapping[str, pa.Table]) -> ibis.Table:
@@ -236,6 +237,89 @@ def test_losses_have_the_slices_of_the_design() -> None:
     fold = FAMILY.folds(matrix(), END, PARAMS)[-1]
     rows = FAMILY.losses(FAMILY.score(model(), matrix(), END).slice(0, 0), fold.truth.to_pyarrow())
     assert {"slice_modality", "slice_words", "slice_volume", "slice_category"} < set(rows.column_names)
+
+
+def test_the_loss_is_of_purchases_and_a_query_counts_once() -> None:
+    fold = FAMILY.folds(matrix(), END, PARAMS)[-1]
+    made, truth = FAMILY.score(model(), fold.test, fold.as_of), fold.truth.to_pyarrow()
+    rows = FAMILY.losses(made, truth)
+    weight = rows.group_by("entity").aggregate([("weight", "sum")])["weight_sum"].to_numpy()
+    np.testing.assert_allclose(weight, 1.0)
+    assert FAMILY.metrics(made, truth)["loss"] == pytest.approx(pc.sum(rows["loss"]).as_py() / weight.sum())
+    place = truth.column_names.index("grade")
+    turned = truth.set_column(place, "grade", pc.subtract(3.0, truth["grade"]))
+    assert FAMILY.losses(made, turned).equals(rows)  # what annotators say is a limit, not the loss
+    unsold = truth.filter(pc.equal(truth["purchased"], 0))
+    assert 0 < FAMILY.metrics(made, unsold)["loss"] == pytest.approx(_mean_loss(FAMILY.losses(made, unsold)))
+
+
+def _mean_loss(rows: pa.Table) -> float:
+    return float(pc.sum(rows["loss"]).as_py() / pc.sum(rows["weight"]).as_py())
+
+
+def test_what_is_kept_of_relevance_is_held_against_relevance_alone() -> None:
+    fold = FAMILY.folds(matrix(), END, PARAMS)[-1]
+    made, truth = FAMILY.score(model(), fold.test, fold.as_of), fold.truth.to_pyarrow()
+    kept = {
+        sign: FAMILY.metrics(
+            made.set_column(
+                made.column_names.index("score"), "score", pc.multiply(made["relevance"], float(sign))
+            ),
+            truth,
+        )["relevance_kept"]
+        for sign in (1, -1)
+    }
+    assert kept[1] == 1.0
+    assert kept[-1] < 0.7
+
+
+def test_a_window_has_several_periods_and_one_judgement_of_each_pair() -> None:
+    fold = FAMILY.folds(matrix(), END, PARAMS)[-1]
+    truth = fold.truth.to_pyarrow()
+    days = sorted(set(truth["day"].to_pylist()))
+    assert days == [fold.as_of + timedelta(days=28 * number) for number in range(PARAMS.window_periods)]
+    assert set(truth.filter(pc.is_valid(truth["grade"]))["day"].to_pylist()) == {fold.as_of}
+    assert fold.train.day.max().to_pyarrow().as_py() == fold.as_of
+    assert fold.test.filter(fold.test.day >= ibis.date(fold.as_of)).shown_1.count().to_pyarrow().as_py() == 0
+
+
+def test_what_is_to_be_expected_is_nearer_to_the_truth_than_what_was_counted() -> None:
+    random = np.random.default_rng(7)
+    looks = random.integers(1, 12, 20_000)
+    wanted, becomes = random.beta(2, 4, len(looks)), random.beta(30, 70, len(looks))
+    engaged = random.binomial(looks, wanted)
+    purchased = random.binomial(engaged, becomes)
+    rows = pa.table(
+        {
+            "exposure": looks.astype(float),
+            "engaged": engaged.astype(float),
+            "purchased": purchased.astype(float),
+        }
+    )
+    assert _prior(engaged.astype(float), looks.astype(float), engaged.sum() / looks.sum()) == pytest.approx(
+        2 + 4, rel=0.1
+    )
+    expected, true = posterior(rows, "purchase"), wanted * becomes
+    slope = np.cov(true, expected)[0, 1] / expected.var()
+    assert slope == pytest.approx(1.0, abs=0.05)  # no further apart than the truth
+    counted = (purchased + 2 * purchased.sum() / looks.sum()) / (looks + 2)
+    assert np.corrcoef(true, expected)[0, 1] > np.corrcoef(true, counted)[0, 1] + 0.02
+
+
+def test_a_group_of_queries_is_told_relevance_without_its_judgements() -> None:
+    known, _ = _prepared(matrix(), END, PARAMS)
+    group = rankers.group_of(known, PARAMS)
+    place = known.rows.column_names.index("grade")
+    grade = known.column("grade")
+    other = known.rows.set_column(
+        place, "grade", pa.array(np.where(group == 1, 3 - grade, grade), from_pandas=True)
+    )
+    turned = Sheet(other, known.seen)
+    before, after = (
+        rankers.said_by(rankers.crossed(some, PARAMS, 12), some, PARAMS) for some in (known, turned)
+    )
+    np.testing.assert_array_equal(before[group == 1], after[group == 1])
+    assert (before != after)[group != 1].any()
 
 
 def test_the_hidden_groups_judgements_are_hidden() -> None:

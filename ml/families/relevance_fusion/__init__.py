@@ -17,8 +17,8 @@ from ml.families.relevance_fusion.serving import SERVING
 from ml.families.relevance_fusion.tradeoff import trials
 
 _HIGHER = (
-    "ndcg_relevance", "ndcg_relevance_linear", "ndcg_purchase", "relevance_at_1", "purchase_at_1", "engagement_at_1",
-    "hypervolume", "uniform_hit_at_1", "popularity_hit_at_1", "full_hit_at_1",
+    "ndcg_relevance", "ndcg_relevance_linear", "ndcg_purchase", "ndcg_engagement", "relevance_at_1", "purchase_at_1",
+    "engagement_at_1", "relevance_kept", "hypervolume", "uniform_hit_at_1", "popularity_hit_at_1", "full_hit_at_1",
 )  # fmt: skip
 
 FAMILY = Family(

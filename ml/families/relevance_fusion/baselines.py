@@ -35,10 +35,10 @@ def baselines(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) ->
 
 
 def _plain(matrix: ibis.Table, as_of: date) -> pa.Table:
-    asked = matrix.filter((matrix.day <= ibis.date(as_of)) & (matrix.query != NO_QUERY))
+    asked = matrix.filter(matrix.query != NO_QUERY)
     known = with_history(outcomes(asked, Examination({})))
     wanted = ["bm25", "units_3", "pair_purchased", "pair_exposure"]
-    return known.filter(known.day == ibis.date(as_of)).select(*KEY, *wanted).order_by(*KEY).to_pyarrow()
+    return known.filter(known.day >= ibis.date(as_of)).select(*KEY, *wanted).order_by(*KEY).to_pyarrow()
 
 
 def _alone(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> dict[str, NDArray[np.float64]]:

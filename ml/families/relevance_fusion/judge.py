@@ -1,7 +1,12 @@
 """How rankings are judged: the loss of each case, and the metrics that are reported, each in its exact variant.
 
+- `loss`: 1 - the gain of `ndcg_purchase`, every query counting once: purchases are what the policy asks the most of
+  (that of `ndcg_engagement` where nothing was purchased, of `ndcg_relevance` where nothing was wanted). What the
+  policy asks to keep is `relevance_kept`: of the relevance at the first place that the model's own ranker of
+  relevance reaches on the same cases, the share that is kept; 1 where nothing was judged.
 - `ndcg_relevance`: NDCG@10 with exponential gain 2^grade - 1 over the judged candidates; `ndcg_relevance_linear`
-  with the grade as gain; `ndcg_purchase` with the purchase rate as gain over the shown candidates.
+  with the grade as gain; `ndcg_purchase`, `ndcg_engagement` over the shown candidates, with what is to be expected of
+  each as gain (`worth.posterior`).
 - `relevance_at_1`: mean grade over 3 of the first judged candidate. `purchase_at_1`, `engagement_at_1`: purchases
   (engagements) per time that the first shown candidate is looked at; cases count by how often their results were
   looked at.
@@ -26,8 +31,8 @@ from ml.families.relevance_fusion.catalogue import numbers
 from ml.families.relevance_fusion.columns import KEY
 from ml.families.relevance_fusion.fusing import Point
 from ml.families.relevance_fusion.params import ENGAGEMENT_SHARE
-from ml.families.relevance_fusion.rankers import RANKERS
-from ml.families.relevance_fusion.worth import Board, board, case_order
+from ml.families.relevance_fusion.rankers import RANKERS, RELEVANCE
+from ml.families.relevance_fusion.worth import AIMS, Board, board, case_order, posterior
 
 Floats = NDArray[np.float64]
 RANKED = 10
@@ -50,29 +55,45 @@ def score_of(of: Board, name: str = "score") -> Floats:
 
 
 def losses(predictions: pa.Table, truth: pa.Table) -> pa.Table:
-    """One case per query, modality and day; loss = 1 - mean of `ndcg_relevance` and `ndcg_purchase`, as far as known.
+    """One case per query, modality and day; loss = 1 - NDCG@10 of what the policy asks the most of (see the module).
+
+    A query's cases weigh 1 together: they are no independent witnesses, and the most frequent queries have the most.
 
     Slices: modality, words of the query, volume (head: the fifth of the cases that is looked at most), category (the
     one of most candidates).
     """
     both = side_by_side(predictions, truth)
     cases = cases_of(both.names)
-    gains = _case_ndcg(both, cases, score_of(both))
-    known = np.isfinite(gains).any(axis=1)
-    loss = 1 - np.nanmean(gains[known], axis=1) if known.any() else np.zeros(0)
+    gain = _case_ndcg(both, cases, score_of(both), _sought(both))
+    known = np.isfinite(gain)
     first = both.table.take(pa.array(cases.start[known]))
+    weight = _once(first)
     return pa.table(
         {
             "case": pa.array(both.names[cases.start[known]].tolist(), pa.string()),
             "entity": first.column("query"),
-            "loss": pa.array(loss),
-            "weight": pa.array(np.ones(len(loss))),
+            "loss": pa.array(weight * (1 - gain[known])),
+            "weight": pa.array(weight),
             "slice_modality": first.column("modality"),
             "slice_words": pa.array([_length(words) for words in numbers(first, "query_words")], pa.string()),
             "slice_volume": pa.array(_volume(both, cases)[known].tolist(), pa.string()),
             "slice_category": pa.array(_category(both, cases)[known].tolist(), pa.string()),
         }
     )
+
+
+def _once(cases: pa.Table) -> Floats:
+    """The weight of each case: 1 over the number of its query's."""
+    _, place, times = np.unique(
+        np.asarray(cases.column("query").to_pylist(), dtype=str), return_inverse=True, return_counts=True
+    )
+    weight: Floats = 1.0 / times[place]
+    return weight
+
+
+def _sought(both: Board) -> str:
+    """What the policy asks the most of, as far as it can be measured."""
+    return next((aim for aim in ("purchase", "engagement") if aim in both.sides), "relevance")
 
 
 def _length(words: float) -> str:
@@ -95,15 +116,17 @@ def _category(both: Board, cases: Cases) -> NDArray[np.str_]:
     return names[count.argmax(axis=1)] if len(names) else np.zeros(0, dtype=str)
 
 
-def _case_ndcg(both: Board, cases: Cases, score: Floats, *, linear: bool = False) -> Floats:
-    """cases x (relevance, purchase), NaN where a case has none."""
-    out = np.full((cases.number, 2), np.nan)
-    for number, aim in enumerate(("relevance", "purchase")):
-        side = both.sides.get(aim)
-        if side is None:
-            continue
-        gain = side.worth if aim == "purchase" else 3 * side.worth if linear else 2 ** (3 * side.worth) - 1
-        out[cases.case[side.rows[side.cases.start]], number] = side.cases.ndcg(gain, score[side.rows], RANKED)
+def _case_ndcg(both: Board, cases: Cases, score: Floats, aim: str, *, linear: bool = False) -> Floats:
+    """NDCG of each case; NaN where nothing is known of the aim."""
+    out = np.full(cases.number, np.nan)
+    side = both.sides.get(aim)
+    if side is None:
+        return out
+    if aim == "relevance":
+        gain = 3 * side.worth if linear else 2 ** (3 * side.worth) - 1
+    else:
+        gain = posterior(both.table.take(pa.array(side.rows)), aim)
+    out[cases.case[side.rows[side.cases.start]]] = side.cases.ndcg(gain, score[side.rows], RANKED)
     return out
 
 
@@ -111,17 +134,31 @@ def metrics(predictions: pa.Table, truth: pa.Table) -> Mapping[str, float]:
     """Metrics of one window; NaN where one cannot be computed (nothing judged, nothing bought)."""
     both = side_by_side(predictions, truth)
     score, cases = score_of(both), cases_of(both.names)
-    gains = _case_ndcg(both, cases, score)
     at_first = both.at_first(score)
+    gains = {aim: _case_ndcg(both, cases, score, aim) for aim in AIMS}
     return {
-        "loss": _mean(1 - np.nanmean(gains[np.isfinite(gains).any(axis=1)], axis=1)),
-        "ndcg_relevance": _mean(gains[:, 0]),
-        "ndcg_relevance_linear": _mean(_case_ndcg(both, cases, score, linear=True)[:, 0]),
-        "ndcg_purchase": _mean(gains[:, 1]),
+        "loss": _loss(both, cases, gains[_sought(both)]),
+        **{f"ndcg_{aim}": _mean(gain) for aim, gain in gains.items()},
+        "ndcg_relevance_linear": _mean(_case_ndcg(both, cases, score, "relevance", linear=True)),
         **{f"{aim}_at_1": value for aim, value in at_first.items()},
+        "relevance_kept": _kept(both, at_first["relevance"]),
         "hypervolume": _hypervolume(both),
         **_sampled(both, score),
     }
+
+
+def _loss(both: Board, cases: Cases, gain: Floats) -> float:
+    """Mean loss as of `losses`."""
+    known = np.isfinite(gain)
+    if not known.any():
+        return float("nan")
+    weight = _once(both.table.take(pa.array(cases.start[known])))
+    return float(np.average(1 - gain[known], weights=weight))
+
+
+def _kept(both: Board, relevance: float) -> float:
+    alone = both.mean("relevance", score_of(both, RELEVANCE))
+    return relevance / alone if alone > 0 else 1.0
 
 
 def _mean(values: Floats) -> float:

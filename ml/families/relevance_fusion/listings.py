@@ -70,12 +70,12 @@ def candidates(
     """query, product_id, modality, step of every row.
 
     A pair is a candidate in each period in which it was shown; at the origin if it was shown in one of the
-    `recent_periods`; a judged pair is one at the origin and in the last `windows` periods, on the screen, but not in
-    those before it was judged: what is compared with it then would change afterwards.
+    `recent_periods`; a judged pair is one at the origin and in all periods of the backtest's windows, on the screen,
+    but not in those before it was judged: what is compared with it then would change afterwards.
     """
     shown = listed.select(*PAIR, "modality", "step")
     recent = shown.filter(shown.step >= -params.recent_periods).mutate(step=ibis.literal(0, "int64"))
-    steps = clock.steps().filter(lambda t: t.step >= -params.windows)
+    steps = clock.steps().filter(lambda t: t.step > -(params.windows + params.window_periods))
     first = judged.group_by(*PAIR).aggregate(first=judged.step.min())
     there = first.join(steps, first.first <= steps.step)
     there = there.select(*PAIR, modality=ibis.literal(SCREEN), step=there.step)

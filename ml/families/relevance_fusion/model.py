@@ -7,8 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import ibis
 import numpy as np
@@ -25,14 +23,14 @@ from ml.families.relevance_fusion.fusing import Point, Units
 from ml.families.relevance_fusion.history import outcomes, with_history
 from ml.families.relevance_fusion.memory import Memory
 from ml.families.relevance_fusion.params import RelevanceFusionParams
-from ml.families.relevance_fusion.rankers import RANKERS, RELEVANCE
+from ml.families.relevance_fusion.rankers import RANKERS, RELEVANCE, Crossed
 from ml.families.relevance_fusion.sheet import Floats, Sheet, Usual, sheet
 from ml.families.relevance_fusion.worth import board, case_order
 from ml.toolkit import boosting
 
 Boosters = dict[str, xgb.Booster]
 Rounds = Mapping[str, int]
-_TRIAL_GROUPS, _TRIAL_PERIODS = 4, 3
+_TRIAL_PERIODS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,9 @@ class Model:
 def fit(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> Model:
     """Fit on what the matrix knows before `as_of`.
 
-    A trial learns without the last periods' searches and a quarter of the queries' judgements; on these the rankers
-    show how many rounds they need and are calibrated, the sweep is made, and the policy picks the operating point. Then
-    all rankers are grown on everything.
+    A trial learns without the last periods' searches and, group by group, without the judgements of a quarter of the
+    queries; on these the rankers show how many rounds they need and are calibrated, the sweep is made, and the policy
+    picks the operating point. Then all rankers are grown on everything.
     """
     known, model = _prepared(matrix, as_of, params)
     fusion, rounds = _trial(known, params)
@@ -74,9 +72,7 @@ def fit_rankers(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) 
     """The three rankers alone, without mixtures and sweep."""
     known, model = _prepared(matrix, as_of, params)
     alone = params.model_copy(update={"fusion": fusing.SCORES})
-    learn, judge = held_out(known, alone)
-    rounds = _rounds(_boosters(learn, alone), judge, alone)
-    return replace(model, boosters=_boosters(known, alone, rounds))
+    return replace(model, boosters=_boosters(known, alone, tried(known, alone).rounds))
 
 
 def _prepared(matrix: ibis.Table, as_of: date, params: RelevanceFusionParams) -> tuple[Sheet, Model]:
@@ -122,35 +118,32 @@ def _training_rows(summed: ibis.Table, params: RelevanceFusionParams) -> ibis.Ta
     return some if params.debias == "lambdarank_unbiased" else some.drop(*COUNTS)
 
 
-def _boosters(known: Sheet, params: RelevanceFusionParams, rounds: Rounds = MappingProxyType({})) -> Boosters:
+def _boosters(known: Sheet, params: RelevanceFusionParams, rounds: Rounds) -> Boosters:
     """Every ranker that there are labels for, and the mixtures where there are labels of both kinds.
 
-    `rounds`: how many each ranker needs, where that is known.
+    `rounds`: how many each ranker of chances needs.
     """
     grown: Boosters = {}
     good = rankers.judged(known, params.seed)
     if len(good.label):
-        recipe: dict[str, Any] = {"rounds": rounds.get(RELEVANCE), "rising": rankers.only_rising(good)}
-        grown[RELEVANCE] = rankers.grow(good, params, **recipe)
-        known = Sheet(known.rows, rankers.told(known.seen, _foretold(known, params, recipe)))
+        grown[RELEVANCE] = rankers.grow_relevance(good, params, rounds[RELEVANCE])
+        known = _foretold(known, rankers.crossed(known, params, rounds[RELEVANCE]), params)
     grown |= _wanted(known, params, rounds)
-    if RELEVANCE in grown and rankers.PURCHASE in grown and params.fusion != fusing.SCORES:
-        for weight in params.mixes:
-            rows = rankers.mixed(known, weight, params)
-            grown[mix_name(weight)] = rankers.grow(rows, params, "reg:squarederror")
-    return grown
+    return grown | _mixtures(known, grown, params)
 
 
-def _foretold(known: Sheet, params: RelevanceFusionParams, recipe: dict[str, Any]) -> Floats:
-    """The relevance of every row as said by a ranker that has not seen the judgements of its query."""
-    half = rankers.hashed(known.texts("query"), params.seed + 2, 2)
-    said = np.full(len(half), np.nan)
-    for number in (0, 1):
-        others = rankers.judged(known.take(half != number), params.seed)
-        if len(others.label):
-            seen = known.seen[half == number]
-            said[half == number] = rankers.chances(rankers.grow(others, params, **recipe), seen)
-    return said
+def _foretold(known: Sheet, crossed: Crossed, params: RelevanceFusionParams) -> Sheet:
+    """Rows with what a ranker of relevance says of them that has not seen the judgements of their query."""
+    return Sheet(known.rows, rankers.told(known.seen, rankers.said_by(crossed, known, params)))
+
+
+def _mixtures(known: Sheet, grown: Boosters, params: RelevanceFusionParams) -> Boosters:
+    if RELEVANCE not in grown or rankers.PURCHASE not in grown or params.fusion == fusing.SCORES:
+        return {}
+    return {
+        mix_name(weight): rankers.grow(rankers.mixed(known, weight, params), params, "reg:squarederror")
+        for weight in params.mixes
+    }
 
 
 def _wanted(known: Sheet, params: RelevanceFusionParams, rounds: Rounds) -> Boosters:
@@ -164,10 +157,10 @@ def _wanted(known: Sheet, params: RelevanceFusionParams, rounds: Rounds) -> Boos
         return grown
     engaged = rankers.observed(known, rankers.ENGAGEMENT, params.debias)
     if engaged.label.any():
-        grown[rankers.ENGAGEMENT] = rankers.grow(engaged, params, rounds=rounds.get(rankers.ENGAGEMENT))
+        grown[rankers.ENGAGEMENT] = rankers.wanted(engaged, params, rounds.get(rankers.ENGAGEMENT))
         bought = rankers.converted(known)
         if bought.label.any():
-            grown[rankers.PURCHASE] = rankers.grow(bought, params, rounds=rounds.get(rankers.PURCHASE))
+            grown[rankers.PURCHASE] = rankers.wanted(bought, params, rounds.get(rankers.PURCHASE))
     return grown
 
 
@@ -176,14 +169,21 @@ def mix_name(weight: float) -> str:
     return f"mix_{round(100 * weight)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a trial has grown: the rows that it is judged by, what its rankers and mixtures say of them, and after how
+    many rounds the rankers of chances told them best."""
+
+    judge: Sheet
+    raw: Mapping[str, Floats]
+    rounds: Rounds
+
+
 def _trial(known: Sheet, params: RelevanceFusionParams) -> tuple[Fusion, Rounds]:
-    """Fit without the held-out rows, then calibrate, sweep and choose on them; and how many rounds to grow."""
-    learn, judge = held_out(known, params)
-    boosters = _boosters(learn, params)
-    rounds = _rounds(boosters, judge, params)
-    boosters |= {name: boosters[name][:number] for name, number in rounds.items()}
-    raw = said(boosters, judge.seen)
-    calibrations = {name: _calibration(boosters, judge, name, params) for name in RANKERS if name in raw}
+    """Calibrate, sweep and choose on what the trial has held out; and how many rounds to grow."""
+    made = tried(known, params)
+    judge, raw = made.judge, made.raw
+    calibrations = {name: _calibration(judge, raw[name], name, params) for name in RANKERS if name in raw}
     chances = calibrated(raw, calibrations, len(judge.seen))
     held = board(judge.rows, chances)
     units = fusing.units_of(held, chances, params.engagement_share)
@@ -191,38 +191,71 @@ def _trial(known: Sheet, params: RelevanceFusionParams) -> tuple[Fusion, Rounds]
     scored = fusing.sweep(chances, mixed, units, params)
     chosen = fusing.choose(held, scored, params)
     curve = fusing.curve(held, scored, params.bootstrap, params.seed, chosen)
-    return Fusion(calibrations, units, chosen, curve), rounds
+    return Fusion(calibrations, units, chosen, curve), made.rounds
 
 
-def _rounds(boosters: Boosters, judge: Sheet, params: RelevanceFusionParams) -> Rounds:
-    """After how many rounds each ranker of chances tells the held-out rows best."""
-    judge = Sheet(judge.rows, told_relevance(boosters, judge.seen))
-    blind = Sheet(judge.rows, rankers.told(judge.seen, np.array(np.nan)))
-    rows = {RELEVANCE: rankers.judged(blind, params.seed)}
-    if params.debias != "lambdarank_unbiased":
-        rows[rankers.ENGAGEMENT] = rankers.observed(judge, rankers.ENGAGEMENT, params.debias)
-        rows[rankers.PURCHASE] = rankers.converted(judge)
+def tried(known: Sheet, params: RelevanceFusionParams) -> Tried:
+    """Grow all rankers without what is held out.
+
+    Relevance is grown once for each group of queries, without their judgements, so that every judged query tells how
+    relevant the first result of one that nobody judged will be. Mixtures are grown twice, each without half of them.
+    """
+    learn, judge = held_out(known, params)
+    rounds: dict[str, int] = {}
+    grown: Boosters = {}
+    crossed = rankers.crossed(learn, params)
+    if crossed:
+        rounds[RELEVANCE] = rankers.enough(rankers.unseen(crossed, judge, params), params.rounds)
+        crossed = {group: booster[: rounds[RELEVANCE]] for group, booster in crossed.items()}
+        grown[RELEVANCE] = next(iter(crossed.values()))
+        learn, judge = _foretold(learn, crossed, params), _foretold(judge, crossed, params)
+    grown |= _wanted(learn, params, {})
+    rounds |= _rounds(grown, judge, params)
+    grown |= {name: grown[name][:number] for name, number in rounds.items()}
+    raw = raw_of(grown, judge.seen)
+    for half in (0, 1):
+        there = rankers.group_of(judge, params) % 2 == half
+        blind = learn.hiding(
+            rankers.group_of(learn, params) % 2 == half, np.zeros(len(learn.seen), dtype=bool)
+        )
+        for name, booster in _mixtures(blind, grown, params).items():
+            raw.setdefault(name, np.zeros(len(there)))[there] = rankers.chances(booster, judge.seen[there])
+    return Tried(judge, raw, rounds)
+
+
+def _rounds(grown: Boosters, judge: Sheet, params: RelevanceFusionParams) -> Rounds:
+    """After how many rounds the rankers of what is wanted tell the held-out rows best."""
+    if params.debias == "lambdarank_unbiased":
+        return {}
+    rows = {
+        rankers.ENGAGEMENT: rankers.observed(judge, rankers.ENGAGEMENT, params.debias),
+        rankers.PURCHASE: rankers.converted(judge),
+    }
     return {
-        name: rankers.enough(boosters[name], some, params.rounds)
+        name: rankers.enough([(grown[name], some)], params.rounds)
         for name, some in rows.items()
-        if name in boosters and len(some.label)
+        if name in grown and len(some.label)
     }
 
 
 def held_out(known: Sheet, params: RelevanceFusionParams) -> tuple[Sheet, Sheet]:
-    """What the trial learns from, and what it is judged by: the searches of the last _TRIAL_PERIODS (fewer, where there
-    are not that many others; of a quarter of the queries, where there is but one) and the judgements of a quarter of
-    the queries; the latter in the order of a board."""
+    """What the trial learns from, and what it is judged by, the latter in the order of a board.
+
+    Held out are the searches of the last _TRIAL_PERIODS (fewer, where there are not that many others; of a quarter of
+    the queries, where there is but one). Judgements are judged by on the newest day alone, where every judged pair is
+    a candidate; what other judgements say of a query is hidden there, as for a query that nobody has judged.
+    """
     days = np.asarray(known.rows.column("day").cast("string").to_pylist(), dtype=str)
-    group = rankers.hashed(known.texts("query"), params.seed + 1, _TRIAL_GROUPS) == 0
     shown = known.column("shown") > 0
     periods = np.unique(days[shown])
     held = periods[-max(1, min(_TRIAL_PERIODS, len(periods) // 2)) :]
-    last = np.isin(days, held if len(periods) else np.asarray([max(days, default="")], dtype=str))
-    late = shown & (last if len(periods) > 1 else group)
-    judge = known.hiding(~group, ~late)
-    judge.seen[np.ix_(group, [list(FEATURES).index(name) for name in JUDGED])] = np.nan
-    return known.hiding(group, late), _in_case_order(judge.take(last & (group | late)))
+    late = shown & (np.isin(days, held) if len(periods) > 1 else rankers.group_of(known, params) == 0)
+    asked = rankers.newest(known) & np.isfinite(known.column("grade"))
+    nothing = np.zeros(len(days), dtype=bool)
+    judge = known.hiding(~asked, ~late)
+    for name in JUDGED:
+        judge.seen[asked, list(FEATURES).index(name)] = np.nan
+    return known.hiding(nothing, late), _in_case_order(judge.take(late | asked))
 
 
 def _in_case_order(known: Sheet) -> Sheet:
@@ -231,9 +264,17 @@ def _in_case_order(known: Sheet) -> Sheet:
 
 def said(boosters: Boosters, seen: NDArray[np.float32], names: Collection[str] = ()) -> dict[str, Floats]:
     """What each booster (of `names`, where given) says of rows; purchase is engagement times what then becomes one."""
-    seen = told_relevance(boosters, seen)
-    out = {name: rankers.chances(boosters[name], seen) for name in boosters if not names or name in names}
-    if RELEVANCE in out:
+    return raw_of(boosters, told_relevance(boosters, seen), names)
+
+
+def raw_of(boosters: Boosters, seen: NDArray[np.float32], names: Collection[str] = ()) -> dict[str, Floats]:
+    """The same of rows whose columns hold what the ranker of relevance says."""
+    out = {
+        name: rankers.chances(boosters[name], seen)
+        for name in boosters
+        if name != RELEVANCE and (not names or name in names)
+    }
+    if RELEVANCE in boosters:
         out[RELEVANCE] = seen[:, list(FEATURES).index(RELEVANCE)].astype(np.float64)
     if rankers.PURCHASE in out and boosters[rankers.PURCHASE].attr("scale") != "margin":
         out[rankers.PURCHASE] = out[rankers.PURCHASE] * out[rankers.ENGAGEMENT]
@@ -248,13 +289,10 @@ def told_relevance(boosters: Boosters, seen: NDArray[np.float32]) -> NDArray[np.
     return rankers.told(seen, rankers.chances(boosters[RELEVANCE], blind))
 
 
-def _calibration(boosters: Boosters, judge: Sheet, ranker: str, params: RelevanceFusionParams) -> Logistic:
-    some = (
-        rankers.judged(judge, params.seed)
-        if ranker == RELEVANCE
-        else rankers.observed(judge, ranker, params.debias)
-    )
-    return calibrate(said(boosters, some.sheet.seen)[ranker], some.label, some.weight)
+def _calibration(judge: Sheet, raw: Floats, ranker: str, params: RelevanceFusionParams) -> Logistic:
+    rows = Sheet(judge.rows, raw[:, None].astype(np.float32))
+    some = rankers.graded(rows) if ranker == RELEVANCE else rankers.observed(rows, ranker, params.debias)
+    return calibrate(some.sheet.seen[:, 0].astype(np.float64), some.label, some.weight)
 
 
 def calibrated(

@@ -12,7 +12,8 @@ fitted by the logistic loss. Three ways to correct for position:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ RANKERS = (RELEVANCE, ENGAGEMENT, PURCHASE)
 TOP_GRADE = 3.0
 _COUNT = {ENGAGEMENT: "engaged", PURCHASE: "purchased"}
 RISING = (*MATCH, "semantic")  # a better match is never less relevant: what few judgements cannot teach
+WANTED = (RELEVANCE, "pair_engaged", "pair_purchased", "product_engaged", "product_purchased")
 FEW = 1200  # judged pairs
 _LAYERS = 5
 _SHARES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
@@ -49,20 +51,40 @@ class Labelled:
 
 
 def judged(known: Sheet, seed: int) -> Labelled:
-    """The rows with a grade. A pair's rows weigh 1 together; for half of the queries what other judgements say of
-    them is hidden, so that the ranker also learns to do without."""
+    """The rows of the newest day that have a grade: a pair's relevance is one fact, whenever it was shown.
+
+    For half of the queries what other judgements say of them is hidden, so that the ranker also learns to do without.
+    """
+    good = graded(known)
+    seen = good.sheet.seen.copy()
+    columns = [list(FEATURES).index(name) for name in JUDGED]
+    seen[np.ix_(hashed(good.sheet.texts("query"), seed, 2) == 0, columns)] = np.nan
+    return Labelled(Sheet(good.sheet.rows, seen), good.label, good.weight)
+
+
+def graded(known: Sheet) -> Labelled:
+    """The rows of the newest day that have a grade, as they are; a pair's rows weigh 1 together."""
     some = known.take(np.isfinite(known.column("grade")))
+    some = some.take(newest(some))
     pair = np.char.add(np.char.add(some.texts("query"), "\t"), some.texts("product_id"))
     _, place, times = np.unique(pair, return_inverse=True, return_counts=True)
-    seen = some.seen.copy()
-    columns = [list(FEATURES).index(name) for name in JUDGED]
-    seen[np.ix_(hashed(some.texts("query"), seed, 2) == 0, columns)] = np.nan
-    return Labelled(Sheet(some.rows, seen), some.column("grade") / TOP_GRADE, 1.0 / times[place])
+    return Labelled(some, some.column("grade") / TOP_GRADE, 1.0 / times[place])
+
+
+def newest(known: Sheet) -> NDArray[np.bool_]:
+    """Which rows are of the last day that has any: every judged pair is a candidate then."""
+    days = np.asarray(known.rows.column("day").cast("string").to_pylist(), dtype=str)
+    return np.asarray(days == max(days, default=""))
 
 
 def only_rising(good: Labelled) -> tuple[str, ...]:
     """The columns that can only raise relevance: RISING where few pairs were judged, none where many were."""
     return RISING if good.weight.sum() < FEW else ()
+
+
+def wanted(rows: Labelled, params: RelevanceFusionParams, rounds: int | None = None) -> xgb.Booster:
+    """A ranker of what is wanted: never less for being more relevant, or for having been wanted more before."""
+    return grow(rows, params, rounds=rounds, rising=WANTED)
 
 
 def converted(known: Sheet) -> Labelled:
@@ -104,7 +126,7 @@ def mixed(known: Sheet, weight: float, params: RelevanceFusionParams) -> Labelle
     """Rows of which each draws its label once: relevance with chance `weight`, what was wanted otherwise.
 
     Stochastic label aggregation (Carmel et al. 2020); a row without the label that it draws is left out. Both labels
-    have the same mean, both kinds of rows the same mean weight.
+    have the same mean, and the rows of relevance weigh `weight` of all, as if every row had both labels.
     """
     grade, shown = known.column("grade"), known.column("shown")
     drawn = np.random.default_rng(params.seed).random(len(grade)) < weight
@@ -117,16 +139,62 @@ def mixed(known: Sheet, weight: float, params: RelevanceFusionParams) -> Labelle
     wanted = Labelled(bought.sheet, (1 - share) * bought.label + share * clicked.label, bought.weight)
     return Labelled(
         Sheet(pa.concat_tables([good.sheet.rows, wanted.sheet.rows]), np.vstack([good.sheet.seen, wanted.sheet.seen])),
-        np.concatenate([good.label, wanted.label]), np.concatenate([good.weight, wanted.weight]),
+        np.concatenate([good.label, wanted.label]),
+        np.concatenate([weight * good.weight, (1 - weight) * wanted.weight]),
     )  # fmt: skip
 
 
 def _even(rows: Labelled) -> Labelled:
-    """Labels and weights with a mean of 1."""
+    """Labels with a mean of 1, weights with a sum of 1."""
     if not len(rows.label):
         return rows
     mean = float(np.average(rows.label, weights=rows.weight)) or 1.0
-    return Labelled(rows.sheet, rows.label / mean, rows.weight / rows.weight.mean())
+    return Labelled(rows.sheet, rows.label / mean, rows.weight / rows.weight.sum())
+
+
+Crossed = dict[int, xgb.Booster]
+_GROUPS = 4
+
+
+def group_of(known: Sheet, params: RelevanceFusionParams) -> NDArray[np.int64]:
+    """Of each row the group of its query: what is learned without the judgements of one is judged by them."""
+    return hashed(known.texts("query"), params.seed + 1, _GROUPS)
+
+
+def grow_relevance(good: Labelled, params: RelevanceFusionParams, rounds: int | None = None) -> xgb.Booster:
+    """The ranker of relevance."""
+    return grow(good, params, rounds=rounds, rising=only_rising(good))
+
+
+def crossed(known: Sheet, params: RelevanceFusionParams, rounds: int | None = None) -> Crossed:
+    """By group of queries a ranker of relevance that was grown on the other groups' judgements (on all, where no other
+    group has any); none without any."""
+    group = group_of(known, params)
+    every = judged(known, params.seed)
+    if not len(every.label):
+        return {}
+    others = {number: judged(known.take(group != number), params.seed) for number in range(_GROUPS)}
+    return {
+        number: grow_relevance(good if len(good.label) else every, params, rounds)
+        for number, good in others.items()
+    }
+
+
+def said_by(crossed: Crossed, known: Sheet, params: RelevanceFusionParams) -> Floats:
+    """What each row's own group's ranker says of it; NaN where there is none."""
+    group = group_of(known, params)
+    out = np.full(len(group), np.nan)
+    for number, booster in crossed.items():
+        out[group == number] = chances(booster, known.seen[group == number])
+    return out
+
+
+def unseen(
+    crossed: Crossed, judge: Sheet, params: RelevanceFusionParams
+) -> list[tuple[xgb.Booster, Labelled]]:
+    """Each group's ranker with the judged rows of its group, which it has not seen."""
+    group = group_of(judge, params)
+    return [(booster, graded(judge.take(group == number))) for number, booster in crossed.items()]
 
 
 def grow(
@@ -153,17 +221,19 @@ def grow(
     )
 
 
-def enough(booster: xgb.Booster, rows: Labelled, rounds: int) -> int:
-    """After how many rounds the booster tells rows that it has not seen best (logistic loss, on a grid of rounds)."""
-    weight = rows.weight.sum()
-    if not weight or rows.label.min() == rows.label.max():
+def enough(grown: Sequence[tuple[xgb.Booster, Labelled]], rounds: int) -> int:
+    """After how many rounds boosters tell rows that they have not seen best (logistic loss, on a grid of rounds)."""
+    known = [(booster, rows) for booster, rows in grown if len(rows.label)]
+    labels = np.concatenate([np.zeros(0), *(rows.label for _, rows in known)])
+    if not len(labels) or labels.min() == labels.max():
         return rounds
-    data = xgb.DMatrix(rows.sheet.seen, feature_names=list(FEATURES))
-    losses = {}
-    for number in sorted({max(1, round(rounds * share)) for share in _SHARES}):
-        chance = np.clip(booster.predict(data, iteration_range=(0, number)), 1e-6, 1 - 1e-6)
-        loss = rows.label * np.log(chance) + (1 - rows.label) * np.log(1 - chance)
-        losses[number] = -float(rows.weight @ loss) / weight
+    losses: defaultdict[int, float] = defaultdict(float)
+    for booster, rows in known:
+        data = xgb.DMatrix(rows.sheet.seen, feature_names=list(FEATURES))
+        for number in sorted({max(1, round(rounds * share)) for share in _SHARES}):
+            chance = np.clip(booster.predict(data, iteration_range=(0, number)), 1e-6, 1 - 1e-6)
+            loss = rows.label * np.log(chance) + (1 - rows.label) * np.log(1 - chance)
+            losses[number] -= float(rows.weight @ loss)
     return min(losses, key=losses.__getitem__)
 
 

@@ -32,7 +32,7 @@ def schema(mixes: Iterable[float]) -> pa.Schema:
 
 
 def score(model: Model, matrix: ibis.Table, as_of: date) -> pa.Table:
-    """Scores of every candidate at `as_of`, sorted by key; products that the model never saw included."""
+    """Scores of every candidate from `as_of` on, sorted by key; products that the model never saw included."""
     known = candidates_at(model, matrix, as_of)
     made = score_rows(model, known.seen)
     mixed = {mix_name(weight): made.mixed.get(weight, made.score) for weight in model.mixes}
@@ -40,10 +40,10 @@ def score(model: Model, matrix: ibis.Table, as_of: date) -> pa.Table:
 
 
 def candidates_at(model: Model, matrix: ibis.Table, as_of: date) -> Sheet:
-    """The rows at `as_of` with all that the rankers see."""
-    asked = matrix.filter((matrix.day <= ibis.date(as_of)) & (matrix.query != NO_QUERY))
+    """The rows from `as_of` on (a window of the backtest has those of later periods) with all that the rankers see."""
+    asked = matrix.filter(matrix.query != NO_QUERY)
     rows = with_history(outcomes(asked, model.examination))
-    return sheet(rows.filter(rows.day == ibis.date(as_of)), model.catalogue, model.usual)
+    return sheet(rows.filter(rows.day >= ibis.date(as_of)), model.catalogue, model.usual)
 
 
 def table(rows: pa.Table, columns: dict[str, Floats], mixes: Iterable[float]) -> pa.Table:

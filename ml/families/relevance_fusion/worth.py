@@ -17,6 +17,7 @@ from ml.families.relevance_fusion.catalogue import numbers
 Floats = NDArray[np.float64]
 AIMS = ("relevance", "purchase", "engagement")
 _PRIOR, _PRIOR_TOLD = 2.0, 20.0  # looks that what is expected of a result is worth: the mean, or a prediction
+_LEAST_PRIOR, _MOST_PRIOR = 1.0, 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,41 @@ def board(table: pa.Table, told: Mapping[str, Floats] | None = None) -> Board:
             volume = cases.sums(exposure[shown])
             sides[aim] = Side(shown, cases, worth, volume)
     return Board(table, names, sides)
+
+
+def posterior(table: pa.Table, aim: str) -> Floats:
+    """What is to be expected of each row's result when it is looked at, by what is known of all rows: empirical Bayes.
+
+    A purchase takes two steps, an engagement and then the purchase, and each step's rate is pulled towards its mean by
+    as many looks (engagements) as the rows themselves show to be right (`_prior`). Engagements are several times as
+    many as purchases, and how many of them become one differs little between results: the product is nearer to the
+    truth than purchases over looks.
+    """
+    looks, engaged, purchased = (
+        np.nan_to_num(numbers(table, name)) for name in ("exposure", "engaged", "purchased")
+    )
+    expected = _shrunk(engaged, looks)
+    return expected * _shrunk(purchased, engaged) if aim == "purchase" else expected
+
+
+def _shrunk(count: Floats, number: Floats) -> Floats:
+    mean = count.sum() / max(number.sum(), 1e-12)
+    prior = _prior(count, number, mean)
+    shrunk: Floats = (count + prior * mean) / (number + prior)
+    return shrunk
+
+
+def _prior(count: Floats, number: Floats, mean: float) -> float:
+    """How many observations the mean is worth, from how far rates differ beyond chance: the moments of a beta-binomial
+    (Kleinman 1973), of rows with at least two observations; between _LEAST_PRIOR and _MOST_PRIOR."""
+    some = number >= 2
+    number, rate = number[some], count[some] / number[some]
+    if len(number) < 2 or not 0 < mean < 1:
+        return _MOST_PRIOR
+    chance = mean * (1 - mean)
+    between = float(number @ (rate - mean) ** 2) - (len(number) - 1) * chance
+    spread = between / float(number.sum() - number @ number / number.sum() - (len(number) - 1))
+    return float(np.clip(chance / max(spread, 1e-12) - 1, _LEAST_PRIOR, _MOST_PRIOR))
 
 
 def case_order(table: pa.Table) -> NDArray[np.int64]:
