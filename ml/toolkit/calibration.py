@@ -28,6 +28,7 @@ class Calibration:
 def learn_calibration(scores: Floats, happened: Floats, least: int = 40) -> Calibration:
     """Isotonic regression (Zadrozny & Elkan 2002) on the means of `least` or more neighbours, so that no end is 0 or 1.
 
+    Of few cases there are up to five groups of ten or more: one group would tell nothing apart.
     `scores` must be of cases that the model did not learn from. Each end is shrunk as if one more case of either kind
     had been there (Laplace). Without cases: the score itself, held within [0, 1].
     """
@@ -36,7 +37,8 @@ def learn_calibration(scores: Floats, happened: Floats, least: int = 40) -> Cali
     if not len(scores):
         return Calibration((0.0, 1.0), (0.0, 1.0))
     order = np.argsort(scores, kind="stable")
-    groups = np.array_split(order, max(1, min(200, len(order) // least)))
+    count = max(min(200, len(order) // least), min(5, len(order) // 10), 1)
+    groups = np.array_split(order, count)
     centre = np.array([scores[group].mean() for group in groups])
     share = np.array([(happened[group].sum() + 0.5) / (len(group) + 1) for group in groups])
     sizes = np.array([len(group) for group in groups], dtype=np.float64)

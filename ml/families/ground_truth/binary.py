@@ -167,8 +167,8 @@ def _grow(
 
 
 def best_f1(probability: Floats, yes: Floats) -> float:
-    """The threshold with the highest F1 of yes (in shares); .5 where nothing is yes."""
-    if not yes.any():
+    """The threshold with the highest F1 of yes (in shares); .5 where nothing is yes, or nothing is told apart."""
+    if not yes.any() or np.ptp(probability) == 0:
         return 0.5
     order = np.argsort(-probability, kind="stable")
     hits = np.cumsum(yes[order])
