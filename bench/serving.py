@@ -25,6 +25,7 @@ from bench.quality import lay_out
 from bench.throughput import process
 from ml.config import load_params
 from ml.families import family
+from ml.families.loading import ABOUT, digests
 from ml.families.pyfunc import ServedModel
 from ml.seams.engine import open_engine
 
@@ -82,8 +83,8 @@ def fitted(options: Namespace, folder: Path) -> None:
         engine.write(record.features(tables, as_of, own), folder / "matrix", record.key)
         model = record.fit(engine.table("matrix", folder / "matrix"), as_of, own)
     record.save(model, folder / "model/final")
-    about = {"family": FAMILY, "as_of": as_of.isoformat(), "matrix": {}}
-    (folder / "model/model.json").write_text(json.dumps(about))
+    about = {"family": FAMILY, "as_of": as_of.isoformat(), "matrix": {}, "files": digests(folder / "model")}
+    (folder / "model" / ABOUT).write_text(json.dumps(about))
 
 
 def known(folder: Path) -> tuple[list[str], list[str]]:

@@ -84,7 +84,7 @@ def documents(products: Sequence[Texts], query: str | None = None) -> Documents:
         _postings(said, only),
         _postings([terms_of(some) for some in headings], only),
         _postings([terms_of(some) for some in prose], only),
-        _postings([sorted(grams_of(some)) for some in headings], only),
+        _postings([tuple(grams_of(some)) for some in headings], only),
         np.asarray([len(some) for some in said], dtype=np.float64),
     )
 
@@ -99,10 +99,12 @@ def _postings(texts: Sequence[Sequence[str]], only: set[str] | None) -> Postings
     found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     sizes = []
     for place, terms in enumerate(texts):
-        counted = Counter(terms)
-        sizes.append(len(counted))
-        for term in counted if only is None else counted.keys() & only:
-            found[term].append((place, counted[term]))
+        counted = (
+            Counter(terms) if only is None else {term: terms.count(term) for term in only.intersection(terms)}
+        )
+        sizes.append(len(counted) if only is None else len(set(terms)))
+        for term, times in counted.items():
+            found[term].append((place, times))
     arrays = {
         term: (np.asarray([p for p, _ in some]), np.asarray([n for _, n in some], dtype=np.float64))
         for term, some in found.items()
