@@ -38,7 +38,7 @@ lint: install-test ## ruff, mypy and the import contracts
 	$(BIN)/lint-imports
 
 check-tests: install-test
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 say-audit: install-test
 	@$(BIN)/python tests/audit.py
