@@ -25,7 +25,7 @@ down: ## stop every process that `make up` started, and only those; nothing is l
 status: ## what runs, where, and whether it is well
 	@if [ -x $(BIN)/bellwether ]; then $(BIN)/bellwether status $(ARGS) || true; else echo "nothing is installed, so nothing runs"; fi
 
-test: lint say-audit check-tests ## everything: lint, types, import contracts, all tests
+test: lint say-audit check-tests ## everything: lint, types, import contracts, all tests (the end-to-end ones last)
 
 test-deep: install-test ## the optional extra `deep`: install torch beside the lock, then its tests (TORCH=FILE: a wheel to take)
 	$(UV) -c requirements.txt "$(TORCH)" safetensors
@@ -38,7 +38,8 @@ lint: install-test ## ruff, mypy and the import contracts
 	$(BIN)/lint-imports
 
 check-tests: install-test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e" $(ARGS)
+	$(BIN)/python -m pytest -m e2e $(ARGS)
 
 say-audit: install-test
 	@$(BIN)/python tests/audit.py

@@ -14,7 +14,7 @@ for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("OMP_NUM_THREADS", "1"), ("
     os.environ.setdefault(name, value)
 
 LONG = (
-    "test_platform.py", "test_loop.py", "test_reproduce.py", "test_doctor.py", "test_quarantine.py",
+    "test_loop.py", "test_reproduce.py", "test_doctor.py", "test_quarantine.py",
     "test_relevance_fusion_world.py", "test_ground_truth_world.py", "test_conformance.py",
 )  # fmt: skip
 """Files that take minutes, the longest first: begun last they would keep the others waiting at the end."""
