@@ -75,8 +75,8 @@ def put_aside(table: str | None = None, as_of: date | None = None) -> list[Aside
     """What the newest ingest (of `as_of`, if given) put aside of one table, or of every table that had to."""
     ledger = Ledger(settings().ledger)
     names = _known(table)
-    found = (ledger.sealed([name], as_of) for name in names)
-    sealed = [item for (item,) in filter(None, found) if item.quarantined or table]
+    newest = ledger.newest_ingest([table] if table else (), as_of)
+    sealed = [item for item in ledger.sealed_by(newest or "", names) if item.quarantined or table]
     if not sealed and (table or as_of):
         raise UsageError(
             f"no ingest has sealed {table or 'a table'}" + (f" as of {as_of}" if as_of else ""),
