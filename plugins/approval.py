@@ -26,9 +26,9 @@ class AskPerson(ApprovalOperator):  # type: ignore[misc]
     template_fields = (*ApprovalOperator.template_fields, "run_id")
 
     def __init__(self, *, family: str, run_id: str = OF_THIS_RUN, **kwargs: Any) -> None:
-        why = Param(
-            "", type="string", minLength=1, title="Why", description="The ledger keeps it with your name."
-        )
+        # nothing must be a valid value: Airflow validates the form's defaults before the task asks anybody
+        kept = "The ledger keeps it with your name."
+        why = Param(None, type=["null", "string"], minLength=1, title="Why", description=kept)
         subject = f"Promote the new version of {family}?"
         super().__init__(subject=subject, body="", defaults=self.REJECT, **kwargs)
         self.params = ParamsDict({"why": why})  # the form; the DAG's own parameters came in kwargs

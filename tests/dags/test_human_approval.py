@@ -7,9 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk import DAG
+from airflow.sdk.definitions.param import process_params
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, ParamValidationError
 
 from ml.errors import UsageError
+from plugins import dag_params
 from plugins.approval import AskPerson
 from plugins.stage_tasks import PromoteTask
 
@@ -56,6 +59,15 @@ def _task() -> AskPerson:
     return AskPerson(
         task_id="approve", family="seasonality", run_id="run-1", response_timeout=timedelta(hours=72)
     )
+
+
+def test_the_form_is_valid_before_anybody_fills_it_in() -> None:
+    """Airflow validates the parameters of a task, defaults and all, before the task itself begins."""
+    with DAG("retrain_seasonality", schedule=None, params={"as_of": dag_params.as_of("the newest")}) as dag:
+        task = _task()
+    assert process_params(dag, task, {}, suppress_exception=False)["why"] is None
+    with pytest.raises(ParamValidationError):
+        process_params(dag, task, {"why": ""}, suppress_exception=False)
 
 
 def _execute(task: AskPerson) -> None:
