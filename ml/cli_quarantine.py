@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+
+from ml.cli_versions import AsJson, Why, who
 
 if TYPE_CHECKING:
     from ml.actions.quarantine import Aside, Chosen
@@ -26,13 +27,11 @@ TableName = Annotated[str, typer.Argument(metavar="TABLE", help="A table of para
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ROW]...", help="Ids of rows, as `show` prints them.")
 ]
-Why = Annotated[str, typer.Option("--why", help="The reason; the ledger keeps it with your name.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="All open rows whose reason has these words.")]
 All = Annotated[bool, typer.Option("--all", help="All open rows.")]
 AsOf = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Of the ingest. Default: the newest.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 _STATES = {"open": "open", "accept": "accepted", "repair": "repaired", "drop": "dropped"}
 
 
@@ -128,7 +127,7 @@ def release(
 
     with err.status("keeping the rows"):
         count = let_back(
-            table, _chosen(rows, reason, all_), who=_who(), why=why, repaired=repaired, as_of=_day(as_of)
+            table, _chosen(rows, reason, all_), who=who(), why=why, repaired=repaired, as_of=_day(as_of)
         )
     what = "repaired" if repaired else "accepted"
     out.print(f"{table}: {count:,} rows {what}; they come back in the next ingest", highlight=False)
@@ -153,7 +152,7 @@ def drop(
     from ml.actions.quarantine import drop as leave
 
     with err.status("keeping the rows"):
-        count = leave(table, _chosen(rows, reason, all_), who=_who(), why=why, as_of=_day(as_of))
+        count = leave(table, _chosen(rows, reason, all_), who=who(), why=why, as_of=_day(as_of))
     out.print(f"{table}: {count:,} rows dropped; they stay in quarantine", highlight=False)
 
 
@@ -201,7 +200,3 @@ def _rows(aside: Aside) -> list[dict[str, Any]]:
 
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
-
-
-def _who() -> str:
-    return getpass.getuser()

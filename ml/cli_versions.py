@@ -58,7 +58,7 @@ def approve(run: RunId, why: Why) -> None:
     """
     from ml.actions.govern import approve_by_hand
 
-    out.print(f"promoted version {approve_by_hand(run, who=_who(), why=why)}")
+    out.print(f"promoted version {approve_by_hand(run, who=who(), why=why)}")
 
 
 def reject(run: RunId, why: Why) -> None:
@@ -68,7 +68,7 @@ def reject(run: RunId, why: Why) -> None:
     """
     from ml.actions.govern import reject_by_hand
 
-    reject_by_hand(run, who=_who(), why=why)
+    reject_by_hand(run, who=who(), why=why)
     out.print("rejected; the champion stays")
 
 
@@ -110,7 +110,7 @@ def rollback(
     from ml.actions.govern import roll_back
     from ml.actions.publish import publish_again
 
-    champion = roll_back(family, to=to, who=_who(), why=why)
+    champion = roll_back(family, to=to, who=who(), why=why)
     out.print(f"{family}: version {champion.version} is champion again")
     said = publish_again(family)
     out.print(f"published: {', '.join(said.rows)}" if said else "nothing published: no newer tables fit it")
@@ -193,5 +193,6 @@ def _look_table(seen: Look) -> Table:
     return table
 
 
-def _who() -> str:
+def who() -> str:
+    """The name that the ledger keeps with a decision."""
     return getpass.getuser()

@@ -173,17 +173,12 @@ def _chosen(aside: Aside, chosen: Chosen) -> pa.Table:
         raise UsageError(
             "no row was chosen", expected="ids of rows, --reason TEXT, or --all", next_step=_look(aside)
         )
-    words = (chosen.reason or "").casefold()
-    said = aside.rows.column("reasons").to_pylist()
-    fits = [
-        state == OPEN and any(words in reason.casefold() for reason in reasons)
-        for state, reasons in zip(aside.states, said, strict=True)
-    ]
-    rows = aside.rows.filter(pa.array(fits, pa.bool_()))
+    alike = like(aside, chosen.reason or "")
+    rows = alike.rows.filter(pa.array([state == OPEN for state in alike.states], pa.bool_()))
     if not len(rows):
         raise UsageError(
             f"table {aside.table}: no row is open"
-            + (f" for a reason like {chosen.reason!r}" if words else ""),
+            + (f" for a reason like {chosen.reason!r}" if chosen.reason else ""),
             found="; ".join(f"{count} x {reason}" for reason, count in aside.reasons.items()) or "no row",
             next_step=_look(aside),
         )
