@@ -78,6 +78,9 @@ LIMITS = {
 HEAVY = ("validate", "features", "train", "evaluate")
 """Stages that use all cores and much memory: each takes two slots of the default pool, others one."""
 
+GRACE = timedelta(seconds=2)
+"""How long after its limit a task's processes are ended: Airflow must have interrupted the task by then."""
+
 
 @contextmanager
 def errors_decide(log: Logger) -> Iterator[None]:
@@ -93,8 +96,11 @@ def errors_decide(log: Logger) -> Iterator[None]:
 
 @contextmanager
 def in_time(limit: timedelta, stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` after `limit`: Airflow interrupts the task then, but the task would still wait for its processes."""
-    timer = Timer(limit.total_seconds(), stop)
+    """Call `stop` soon after `limit`: Airflow interrupts the task then, but it would still wait for its processes.
+
+    Never before Airflow does: a process that ends first looks like a failure that may pass, and would be retried.
+    """
+    timer = Timer((limit + GRACE).total_seconds(), stop)
     timer.daemon = True
     timer.start()
     try:
