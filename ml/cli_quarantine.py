@@ -56,7 +56,7 @@ def list_(as_of: AsOf = None, as_json: AsJson = False) -> None:
     for aside in found:
         states = Counter(aside.states)
         told = ", ".join(f"{states[state]:,} {word}" for state, word in _STATES.items())
-        head = f"[bold]{aside.table}[/] as of {aside.as_of}: {len(aside.rows):,} rows aside ({told})"
+        head = f"[bold]{aside.table}[/] as of {aside.as_of}: {len(aside.rows):,} rows ({told})"
         out.print(head, highlight=False, soft_wrap=True)
         for reason, count in aside.reasons.items():
             out.print(f"  {count:>7,}  {reason}", markup=False, highlight=False, soft_wrap=True)
@@ -145,7 +145,7 @@ def drop(
     all_: All = False,
     as_of: AsOf = None,
 ) -> None:
-    """Say that rows are wrong for good (or take a release back): they stay aside, and nobody is asked again.
+    """Say that rows are wrong for good, and nobody is asked again. What was released before goes aside again.
 
     Example: bellwether quarantine drop order_lines --reason "sold before its launch" --why "till clock was wrong"
     """
@@ -153,7 +153,7 @@ def drop(
 
     with err.status("keeping the rows"):
         count = leave(table, _chosen(rows, reason, all_), who=who(), why=why, as_of=_day(as_of))
-    out.print(f"{table}: {count:,} rows dropped; they stay in quarantine", highlight=False)
+    out.print(f"{table}: {count:,} rows dropped; in the next ingest they are in quarantine", highlight=False)
 
 
 @app.command()

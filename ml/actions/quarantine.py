@@ -37,8 +37,9 @@ _FILES = {ACCEPT: ACCEPTED, REPAIR: REPLACED}
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """The rows of one table that one ingest put aside: the contract's columns, `reasons` and `row_id`.
+    """The rows of one table that one ingest put aside, or that came back by a decision that still holds.
 
+    rows: the contract's columns as the rows were seen first, `reasons` and `row_id`.
     decided: row id -> the decision that holds.
     """
 
@@ -72,17 +73,24 @@ class Chosen:
 
 
 def put_aside(table: str | None = None, as_of: date | None = None) -> list[Aside]:
-    """What the newest ingest (of `as_of`, if given) put aside of one table, or of every table that had to."""
+    """What the newest ingest (of `as_of`, if given) put aside of one table, or of every table that had to.
+
+    Rows that are let back stay among them, whether or not that ingest saw them: a person may think better of it.
+    """
     ledger = Ledger(settings().ledger)
     names = _known(table)
     newest = ledger.newest_ingest([table] if table else (), as_of)
-    sealed = [item for item in ledger.sealed_by(newest or "", names) if item.quarantined or table]
+    sealed = ledger.sealed_by(newest or "", names)
+    decided: dict[str, list[RowDecision]] = {name: [] for name in names}
+    for one in standing(ledger, sealed[0].shop, names) if sealed else ():
+        decided[one.table_name].append(one)
+    sealed = [item for item in sealed if table or item.quarantined or _released(decided[item.table_name])]
     if not sealed and (table or as_of):
         raise UsageError(
             f"no ingest has sealed {table or 'a table'}" + (f" as of {as_of}" if as_of else ""),
             next_step="`bellwether quarantine list` shows the newest; trigger `ingest` to make one",
         )
-    return [_aside(ledger, item, rows) for item, rows in _rows_of(sealed)]
+    return _with_rows(sealed, decided)
 
 
 def _known(table: str | None) -> Sequence[str]:
@@ -94,23 +102,44 @@ def _known(table: str | None) -> Sequence[str]:
     return (table,)
 
 
-def _rows_of(sealed: Sequence[Snapshot]) -> list[tuple[Snapshot, pa.Table]]:
+def _released(decisions: Iterable[RowDecision]) -> list[RowDecision]:
+    return [one for one in decisions if one.action != DROP]
+
+
+def _with_rows(sealed: Sequence[Snapshot], decided: Mapping[str, Sequence[RowDecision]]) -> list[Aside]:
     digests = [
         versioning.digest_of(item.lock, f"validate@{item.table_name}", f"data/quarantine/{item.table_name}")
         for item in sealed
     ]
-    with kept_rows.brought(workspace.store(settings()), settings().runs, digests) as folders:
-        return [(item, pq.read_table(folders[digest])) for item, digest in zip(sealed, digests, strict=True)]
+    batches = [one.batch for item in sealed for one in _released(decided[item.table_name])]
+    with kept_rows.brought(workspace.store(settings()), settings().runs, [*digests, *batches]) as folders:
+        return [
+            _aside(item, pq.read_table(folders[digest]), decided[item.table_name], folders)
+            for item, digest in zip(sealed, digests, strict=True)
+        ]
 
 
-def _aside(ledger: Ledger, sealed: Snapshot, rows: pa.Table) -> Aside:
+def _aside(
+    sealed: Snapshot, rows: pa.Table, decided: Sequence[RowDecision], folders: Mapping[str, Path]
+) -> Aside:
     if "row_id" not in rows.column_names:
         raise UsageError(
             f"the ingest {sealed.run_id} put rows of {sealed.table_name} aside before rows had ids",
             next_step=f"trigger `ingest` with as_of {sealed.as_of} once more",
         )
-    decided = {one.row_id: one for one in standing(ledger, sealed.shop, [sealed.table_name])}
-    return Aside(sealed.table_name, sealed.run_id, sealed.as_of, sealed.shop, rows, decided)
+    there = set(rows.column("row_id").to_pylist())
+    back = [one for one in _released(decided) if one.row_id not in there]
+    rows = pa.concat_tables([rows, *(_as_seen(one, folders[one.batch], rows.schema) for one in back)])
+    by_id = {one.row_id: one for one in decided}
+    return Aside(sealed.table_name, sealed.run_id, sealed.as_of, sealed.shop, rows, by_id)
+
+
+def _as_seen(decision: RowDecision, batch: Path, schema: pa.Schema) -> pa.Table:
+    """The one row of a decision, as it was when it was put aside."""
+    kept = pq.read_table(batch / kept_rows.ROWS)
+    row = kept.filter(pc.equal(kept.column("row_id"), decision.row_id))
+    reasons = pa.array([decision.reasons], schema.field("reasons").type)
+    return row.append_column("reasons", reasons).select(schema.names).cast(schema)
 
 
 def like(aside: Aside, words: str) -> Aside:
@@ -155,7 +184,7 @@ def release(
 
 
 def drop(table: str, chosen: Chosen, *, who: str, why: str, as_of: date | None = None) -> int:
-    """Say that rows are wrong for good: they stay aside, and nobody is asked again. Returns how many."""
+    """Say that rows are wrong for good: nobody is asked again, and a release of them ends. Returns how many."""
     _require_reason(why)
     (aside,) = put_aside(table, as_of)
     return _decide(aside, _chosen(aside, chosen), DROP, who, why, {})
@@ -191,7 +220,7 @@ def _with_ids(aside: Aside, ids: Iterable[str]) -> pa.Table:
     missing = [one for one in wanted if one not in there]
     if missing:
         raise UsageError(
-            f"table {aside.table}: the ingest as of {aside.as_of} put no such row aside",
+            f"table {aside.table}: the ingest as of {aside.as_of} put no such row aside, and none was let back",
             found=f"{len(missing)} unknown ids, e.g. {', '.join(missing[:5])}",
             expected=f"ids such as {', '.join(sorted(there)[:3])}" if there else "nothing: no row is aside",
             next_step=_look(aside),

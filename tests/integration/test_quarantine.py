@@ -204,7 +204,7 @@ def test_rows_come_back_in_a_replay_of_the_same_day(shop: Shop, aside: Aside) ->
     assert len(passed) == 1197 and 1 not in by_line and 2 not in by_line and 4 not in by_line
     assert (by_line[0]["quantity"], by_line[3]["unit_price"]) == (50_000.0, 6.5)
     (left,) = put_aside("order_lines")
-    assert sorted(left.states) == ["drop", "drop", "open"]
+    assert sorted(left.states) == ["accept", "drop", "drop", "open", "repair"]
 
 
 def test_a_replay_names_what_it_replays_and_who_decided(shop: Shop) -> None:
@@ -239,3 +239,22 @@ def test_decisions_hold_in_the_next_ingest(shop: Shop) -> None:
     open_ingest("ingest-2", DAY + timedelta(days=1), only=["order_lines"])
     found = {file.name for file in (settings().runs / "ingest-2" / HISTORY).glob("*.parquet")}
     assert found == {f"order_lines.{what}.parquet" for what in ("accepted", "replaced", "repaired")}
+
+
+def test_what_was_let_back_can_be_put_aside_again(shop: Shop) -> None:
+    (seen,) = put_aside("order_lines")
+    states = dict(zip(seen.rows.column("row_id").to_pylist(), seen.states, strict=True))
+    accepted = next(row_id for row_id, state in states.items() if state == "accept")
+    row = next(row for row in seen.rows.to_pylist() if row["row_id"] == accepted)
+    assert row["quantity"] == 50_000.0 and "so many" in row["reasons"][0]
+    assert drop("order_lines", Chosen(ids=(accepted,)), who="bo", why="it was cancelled") == 1
+    open_ingest("ingest-3", DAY + timedelta(days=1), only=["order_lines"])
+    found = {file.name for file in (settings().runs / "ingest-3" / HISTORY).glob("*.parquet")}
+    assert found == {f"order_lines.{what}.parquet" for what in ("replaced", "repaired")}
+    (after,) = put_aside("order_lines")
+    assert sorted(after.states) == [
+        "drop",
+        "drop",
+        "open",
+        "repair",
+    ]  # the replay's own rows, and what is still back
