@@ -4,7 +4,9 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 STAMPS := .venv/.stamps
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Bytecode is made here: every stage is two processes, which keep none of what they import (nor does any where PYTHONDONTWRITEBYTECODE
+# is set). Each of them compiling DVC or Great Expectations anew costs more than its work.
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
 TORCH ?= torch
 
