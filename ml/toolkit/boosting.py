@@ -1,15 +1,21 @@
-"""XGBoost as we use it: histogram trees, fixed seed and threads, UBJSON files; same inputs give the same bytes."""
+"""XGBoost as we use it: histogram trees, fixed seed and threads, UBJSON files; same inputs give the same bytes.
+
+It is imported where it is called: with scikit-learn, which comes along, that takes a second and a half of processor
+time, and processes that open a run or compute features never call it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 Floats = NDArray[np.float32]
 
@@ -51,6 +57,8 @@ class Table:
     @classmethod
     def of(cls, names: Sequence[str], rows: Floats, recipe: Recipe) -> Table:
         """Bin the rows as `recipe` says; the recipes grown on them must say the same."""
+        import xgboost as xgb
+
         data = xgb.QuantileDMatrix(
             rows, feature_names=list(names), nthread=recipe.nthread, max_bin=recipe.bins
         )
@@ -65,6 +73,8 @@ def grow(
     margin: NDArray[Any] | None = None,
 ) -> xgb.Booster:
     """Train a booster; `margin` is added to every row's raw score (an offset)."""
+    import xgboost as xgb
+
     weight = np.ones(len(label)) if weight is None else weight
     margin = np.zeros(0) if margin is None else margin
     table.binned.set_info(label=label, weight=weight, base_margin=margin)
@@ -75,6 +85,8 @@ def predict(
     booster: xgb.Booster, names: Sequence[str], rows: Floats, margin: NDArray[Any] | None = None
 ) -> NDArray[np.float64]:
     """Predictions, one row (and, for several quantiles, one column each) per row."""
+    import xgboost as xgb
+
     data = xgb.DMatrix(rows, base_margin=margin, feature_names=list(names))
     return np.asarray(booster.predict(data), dtype=np.float64)
 
@@ -83,6 +95,8 @@ def contributions(
     booster: xgb.Booster, names: Sequence[str], rows: Floats, margin: NDArray[Any] | None = None
 ) -> NDArray[np.float64]:
     """Exact additive contributions to the raw score (SHAP values); the last column is the bias."""
+    import xgboost as xgb
+
     data = xgb.DMatrix(rows, base_margin=margin, feature_names=list(names))
     return np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
 
@@ -94,6 +108,8 @@ def write(booster: xgb.Booster, path: Path) -> None:
 
 def read(path: Path, nthread: int = 2) -> xgb.Booster:
     """Load what `write` saved."""
+    import xgboost as xgb
+
     booster = xgb.Booster({"nthread": nthread})
     booster.load_model(path.with_suffix(".ubj"))
     return booster

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.ground_truth.params import GroundTruthParams
@@ -23,6 +22,7 @@ from ml.toolkit.boosting import Recipe
 from ml.toolkit.calibration import Calibration, learn_calibration
 
 if TYPE_CHECKING:
+    import xgboost as xgb
     from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float64]

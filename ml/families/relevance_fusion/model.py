@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
 import pyarrow as pa
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.relevance_fusion import catalogue, fusing, memory, rankers
@@ -23,12 +23,18 @@ from ml.families.relevance_fusion.fusing import Point, Units
 from ml.families.relevance_fusion.history import outcomes, with_history
 from ml.families.relevance_fusion.memory import Memory
 from ml.families.relevance_fusion.params import RelevanceFusionParams
-from ml.families.relevance_fusion.rankers import RANKERS, RELEVANCE, Crossed
+from ml.families.relevance_fusion.rankers import RANKERS, RELEVANCE
 from ml.families.relevance_fusion.sheet import Floats, Sheet, Usual, sheet
 from ml.families.relevance_fusion.worth import board, case_order
 from ml.toolkit import boosting
 
-Boosters = dict[str, xgb.Booster]
+if TYPE_CHECKING:
+    import xgboost as xgb
+
+    from ml.families.relevance_fusion.rankers import Crossed
+
+    Boosters = dict[str, xgb.Booster]
+
 Rounds = Mapping[str, int]
 _TRIAL_PERIODS = 3
 

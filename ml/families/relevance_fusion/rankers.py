@@ -15,16 +15,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.relevance_fusion.columns import FEATURES, JUDGED, MATCH, PLACES
 from ml.families.relevance_fusion.params import RelevanceFusionParams
 from ml.families.relevance_fusion.sheet import Floats, Sheet
 from ml.toolkit import boosting
+
+if TYPE_CHECKING:
+    import xgboost as xgb
+
+    Crossed = dict[int, xgb.Booster]
 
 RELEVANCE, ENGAGEMENT, PURCHASE = "relevance", "engagement", "purchase"
 RANKERS = (RELEVANCE, ENGAGEMENT, PURCHASE)
@@ -152,7 +157,6 @@ def _even(rows: Labelled) -> Labelled:
     return Labelled(rows.sheet, rows.label / mean, rows.weight / rows.weight.sum())
 
 
-Crossed = dict[int, xgb.Booster]
 _GROUPS = 4
 
 
@@ -223,6 +227,8 @@ def grow(
 
 def enough(grown: Sequence[tuple[xgb.Booster, Labelled]], rounds: int) -> int:
     """After how many rounds boosters tell rows that they have not seen best (logistic loss, on a grid of rounds)."""
+    import xgboost as xgb
+
     known = [(booster, rows) for booster, rows in grown if len(rows.label)]
     labels = np.concatenate([np.zeros(0), *(rows.label for _, rows in known)])
     if not len(labels) or labels.min() == labels.max():
@@ -240,6 +246,8 @@ def enough(grown: Sequence[tuple[xgb.Booster, Labelled]], rounds: int) -> int:
 def grow_unbiased(known: Sheet, ranker: str, params: RelevanceFusionParams) -> xgb.Booster:
     """LambdaMART that learns the bias of places with the ranking (Hu et al. 2019, `lambdarank_unbiased`)."""
     row, label, page = pages(known, _COUNT[ranker])
+    import xgboost as xgb
+
     data = xgb.QuantileDMatrix(
         known.seen[row], label=label, qid=page, feature_names=list(FEATURES), nthread=params.nthread
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.seasonality import design, levels, trade
@@ -13,6 +13,9 @@ from ml.families.seasonality.params import SeasonalityParams
 from ml.families.seasonality.rows import Places, column
 from ml.families.seasonality.sheet import Sheet
 from ml.toolkit import boosting
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 Floats = NDArray[np.float64]
 STEP = "step"

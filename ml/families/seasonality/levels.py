@@ -8,9 +8,9 @@ taken for growth that goes on.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.seasonality import design
@@ -18,8 +18,12 @@ from ml.families.seasonality.params import SeasonalityParams
 from ml.families.seasonality.sheet import Sheet
 from ml.toolkit import boosting
 
+if TYPE_CHECKING:
+    import xgboost as xgb
+
+    Boosters = Mapping[str, xgb.Booster]
+
 Floats = NDArray[np.float64]
-Boosters = Mapping[str, xgb.Booster]
 MEDIAN, MEAN = "total_median", "total_mean"
 POWERS = {"total_flat_17": 1.7, "total_flat_13": 1.3, MEAN: 1.5}
 PARTS = (MEDIAN, *POWERS)

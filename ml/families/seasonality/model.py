@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.seasonality import dense, levels, quantiles, rows
@@ -20,8 +20,12 @@ from ml.families.seasonality.sheet import MEMORY_DAYS, Sheet, Source, open_sourc
 from ml.toolkit import boosting, text
 from ml.toolkit.splits import training_origins
 
+if TYPE_CHECKING:
+    import xgboost as xgb
+
+    Boosters = dict[str, xgb.Booster]
+
 Floats = NDArray[np.float64]
-Boosters = dict[str, xgb.Booster]
 DORMANT_DAYS = 182
 COVERED = 0.81
 SEASONED_DAYS = 455

@@ -6,8 +6,9 @@ days, scaled towards what is expected of it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.families.seasonality import design, trade
@@ -15,6 +16,9 @@ from ml.families.seasonality.bands import LEVELS, Bands
 from ml.families.seasonality.params import SeasonalityParams
 from ml.families.seasonality.sheet import Sheet
 from ml.toolkit import boosting
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 Floats = NDArray[np.float64]
 QUANTILES = "quantiles"

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
 import pyarrow as pa
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.errors import DataRejected
@@ -32,6 +32,9 @@ from ml.families.viral.design import Floats, Past, features_of, moments, past, p
 from ml.families.viral.params import ViralParams
 from ml.toolkit import boosting
 from ml.toolkit.standardised import Linear, logistic, ridge
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 TASKS = {"doubles": "binary:logistic", "growth": "reg:squarederror", "lead": "reg:squarederror"}
 COLUMNS = (*FEATURES, "exposure")
@@ -114,7 +117,7 @@ def fit(matrix: ibis.Table, as_of: date, params: ViralParams) -> Model:
             expected=f"posts that reshare others (parent_post_id), {params.fewest} or more to a first post",
             next_step="load an older part of posts, or lower families.viral.params.fewest in params.yaml",
         )
-    boosters, lines = dict[str, dict[str, xgb.Booster]](), dict[str, dict[str, dict[str, Linear]]]()
+    boosters, lines = dict[str, dict[str, "xgb.Booster"]](), dict[str, dict[str, dict[str, Linear]]]()
     for task in TASKS:
         seen, label = _learned_from(task, known)
         boosters[task] = {name: _trees(member, task, seen, label, params) for name, member in TREES.items()}
