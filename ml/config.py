@@ -168,10 +168,15 @@ def read_yaml(path: Path) -> Any:
         raise UsageError(f"no file {path}", next_step="run inside a clone or a run's workspace")
     try:
         with usable(path, "make it a file that you may read"):
-            return yaml.safe_load(path.read_text())
+            return from_yaml(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         found = " ".join(str(error).split())
         raise UsageError(f"{path} is not valid YAML", found=found, next_step="mend that line") from error
+
+
+def from_yaml(text: str) -> Any:
+    """What a YAML text says; read in C where PyYAML was built with it, which takes a tenth of the time."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def parse_params(raw: object, origin: str) -> Params:

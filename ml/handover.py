@@ -17,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ml import workspace
-from ml.config import Settings, settings
+from ml.config import Settings, from_yaml, settings
 from ml.errors import SeamUnavailable
 from ml.seams import versioning
 from ml.seams.ledger import Ledger
@@ -95,7 +93,7 @@ def _rebuild(at: Settings, run: Run) -> None:
         if _is_here(run):
             return
         shutil.rmtree(workspace.folder_of(run.run_id), ignore_errors=True)
-        params: dict[str, Any] = yaml.safe_load(run.params)
+        params: dict[str, Any] = from_yaml(run.params)
         workspace.create(run.run_id, params, run.notes.get("inputs", {}))
 
 

@@ -15,9 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 
-from ml.config import MonitorParams, settings
+from ml.config import MonitorParams, from_yaml, settings
 from ml.contracts import TABLES
 from ml.contracts.base import event_time
 from ml.families.loading import load_model
@@ -151,7 +150,7 @@ def _spread(runs: Sequence[Run], latest: date, days: int) -> Iterator[Run]:
 
 def _published(folder: Path, run: Run, number: int) -> dict[str, pa.Table]:
     name = f"data/published-{number}"
-    digest = yaml.safe_load(run.notes["publications"])["outs"][0]["md5"]
+    digest = from_yaml(run.notes["publications"])["outs"][0]["md5"]
     target = _bring(folder, name, digest)
     return {file.stem: pq.read_table(file) for file in sorted(target.glob("*.parquet"))}
 

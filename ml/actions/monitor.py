@@ -13,13 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ml import workspace
 from ml.actions.findings import Finding, Watched, age, finite, freshness, inputs, realised, scores
 from ml.actions.publish import not_ready
 from ml.actions.retrain import open_workspace, stage_name
-from ml.config import load_params, settings
+from ml.config import from_yaml, load_params, settings
 from ml.errors import UsageError
 from ml.families import family as family_of
 from ml.seams.engine import open_engine
@@ -65,7 +63,7 @@ def _open(ledger: Ledger, champion: Champion, run_id: str) -> Watched:
     family = champion.family
     rules = load_params(settings().project / "params.yaml").monitor
     record, learnt = family_of(family), ledger.run(champion.run_id)
-    given = yaml.safe_load(learnt.params)["families"][family].get("params") or {}
+    given = from_yaml(learnt.params)["families"][family].get("params") or {}
     run = open_workspace(family, run_id, kind="monitor", overrides=given)
     seen = {one.as_of for one in ledger.monitoring(family, limit=1000) if one.champion_run == learnt.run_id}
     level = (1 - rules.confidence) * spent(len(seen - {run.as_of}) + 1) / len(_TESTED)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from ml import workspace
 from ml.actions.retrain import check_model, model_pointer, open_workspace, stage_name
-from ml.config import Settings, settings
+from ml.config import Settings, from_yaml, settings
 from ml.errors import UsageError
 from ml.families import family as family_of
 from ml.families.loading import load_model
@@ -127,7 +126,7 @@ def site_of(at: Settings, family: str) -> Path:
 
 def _speak_as(ledger: Ledger, run_id: str, champion: Champion) -> None:
     """Let the run use the champion's own parameters: a version goes on as it was trained, whatever is set by now."""
-    recorded = yaml.safe_load(ledger.run(champion.run_id).params)["families"][champion.family]
+    recorded = from_yaml(ledger.run(champion.run_id).params)["families"][champion.family]
     entry = workspace.params_of(run_id).entry(champion.family).model_dump(mode="json")
     own = {**entry, "params": recorded.get("params") or {}}
     workspace.set_param(run_id, "families", champion.family, own)

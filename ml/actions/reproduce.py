@@ -19,12 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ml import workspace
 from ml.actions.retrain import libraries, recipe_digest
 from ml.actions.score import resolve
-from ml.config import Settings, settings
+from ml.config import Settings, from_yaml, settings
 from ml.errors import NotReproducible, SeamUnavailable
 from ml.pipeline import stages_of
 from ml.seams import versioning
@@ -131,7 +129,7 @@ def _check_out(project: Path, commit: str, target: Path) -> None:
 
 
 def _recorded_params(run: Run) -> dict[str, Any]:
-    params: dict[str, Any] = yaml.safe_load(run.params)
+    params: dict[str, Any] = from_yaml(run.params)
     found = recipe_digest(run.code_digest, params)
     if found != run.recipe_digest:
         raise NotReproducible(

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
+from ml.config import from_yaml
 from ml.seams import versioning
 
 ROWS, REPAIRED = "rows.parquet", "repaired.parquet"
@@ -26,7 +26,7 @@ def keep(store: versioning.Store, room: Path, batch: Mapping[str, pa.Table]) -> 
         (folder / "batch").mkdir()
         for name, rows in batch.items():
             pq.write_table(rows, folder / "batch" / name, store_schema=False)
-        (out,) = yaml.safe_load(versioning.add(folder, "batch"))["outs"]
+        (out,) = from_yaml(versioning.add(folder, "batch"))["outs"]
         versioning.push(folder, ["batch.dvc"])
     return str(out["md5"])
 

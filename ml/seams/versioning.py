@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from ml.config import from_yaml
 from ml.errors import BellwetherError, SeamUnavailable, from_json
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def read_lock(folder: Path) -> dict[str, Any]:
 
 def parse_lock(text: str) -> dict[str, Any]:
     """The stages of a dvc.lock given as text."""
-    stages: dict[str, Any] = yaml.safe_load(text)["stages"]
+    stages: dict[str, Any] = from_yaml(text)["stages"]
     return stages
 
 
@@ -156,7 +157,7 @@ def outdated(folder: Path, path: str) -> list[str]:
     """What to pull for `path` to be as the workspace's dvc.lock or .dvc file has it; [] where it is, or has neither."""
     beside = folder / f"{path}.dvc"
     if beside.exists():
-        (out,) = yaml.safe_load(beside.read_text())["outs"]
+        (out,) = from_yaml(beside.read_text())["outs"]
         recorded, target = out["md5"], f"{path}.dvc"
     else:
         outs = [out for body in read_lock(folder).values() for out in body.get("outs", ())]

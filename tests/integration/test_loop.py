@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ from ml.seams.warehouse import connect
 from ml.world import DEFAULT_END, simulate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-FAST: dict[str, Any] = {"autoets_series": 0}
+FAST: dict[str, Any] = {"autoets_series": 0, "rounds": 60}
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             first = run_loop("seasonality", None, overrides=FAST)
             again = run_loop("seasonality", None, overrides=FAST)
         yield Shop(home, first, again, said.getvalue(), {file.name for file in Path().iterdir()} - before)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop's tables, a Parquet file each."""
+    tables, _ = tables_of("world", size="small")
+    folder = tmp_path_factory.mktemp("tables")
+    write_folder(folder, tables)
+    return folder
 
 
 def test_a_manual_date_is_the_day_after_the_newest_rows(shop: Shop) -> None:
@@ -203,9 +213,7 @@ def is_pickle(path: Path) -> bool:
     return len(raw) > 2 and raw[0] == 0x80 and 2 <= raw[1] <= 5 and raw[-1:] == b"."
 
 
-def test_a_model_with_a_changed_byte_is_not_loaded(shop: Shop, tmp_path: Path) -> None:
-    tables, _ = tables_of("world", size="small")
-    write_folder(tmp_path / "tables", tables)
+def test_a_model_with_a_changed_byte_is_not_loaded(shop: Shop, files: Path, tmp_path: Path) -> None:
     model = Tracking(settings().mlflow).download("seasonality", shop.first.version)
     assert model.is_relative_to(
         shop.home / "artifacts"
@@ -218,9 +226,7 @@ def test_a_model_with_a_changed_byte_is_not_loaded(shop: Shop, tmp_path: Path) -
 
     def refused() -> str:
         with pytest.raises(DataRejected) as caught:
-            score(
-                f"seasonality:{shop.first.version}", tmp_path / "tables", DEFAULT_END, tmp_path / "f.parquet"
-            )
+            score(f"seasonality:{shop.first.version}", files, DEFAULT_END, tmp_path / "f.parquet")
         return str(caught.value)
 
     try:
@@ -234,10 +240,7 @@ def test_a_model_with_a_changed_byte_is_not_loaded(shop: Shop, tmp_path: Path) -
         booster.write_bytes(before)
         about.write_text(listed)
     assert not (tmp_path / "f.parquet").exists()
-    assert (
-        score(f"seasonality:{shop.first.version}", tmp_path / "tables", DEFAULT_END, tmp_path / "f.parquet")
-        > 0
-    )
+    assert score(f"seasonality:{shop.first.version}", files, DEFAULT_END, tmp_path / "f.parquet") > 0
 
 
 def test_publications_are_in_the_warehouse_and_on_pages(shop: Shop) -> None:
@@ -281,9 +284,8 @@ def test_the_desk_shows_in_a_browser_what_the_loop_did(shop: Shop, browser: Any)
         page.close()
 
 
-def test_score_reads_files_alone_and_does_not_look_ahead(shop: Shop, tmp_path: Path) -> None:
-    tables, _ = tables_of("world", size="small")
-    write_folder(tmp_path / "tables", tables)
+def test_score_reads_files_alone_and_does_not_look_ahead(shop: Shop, files: Path, tmp_path: Path) -> None:
+    shutil.copytree(files, tmp_path / "tables")
     day = date(2025, 11, 3)
     rows = score("seasonality@champion", tmp_path / "tables", day, tmp_path / "whole.parquet")
     scored = pq.read_table(tmp_path / "whole.parquet")
@@ -300,20 +302,18 @@ def test_score_reads_files_alone_and_does_not_look_ahead(shop: Shop, tmp_path: P
 
 
 def test_score_says_what_dates_the_tables_have(
-    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shop: Shop, files: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    tables, _ = tables_of("world", size="small")
-    write_folder(tmp_path / "tables", tables)
-    times = pq.read_table(tmp_path / "tables/order_lines.parquet")["ordered_at"].to_pylist()
+    times = pq.read_table(files / "order_lines.parquet")["ordered_at"].to_pylist()
     with pytest.raises(DataRejected) as caught:
-        score("seasonality", tmp_path / "tables", date(1999, 11, 12), tmp_path / "f.parquet")
+        score("seasonality", files, date(1999, 11, 12), tmp_path / "f.parquet")
     for word in ("order_lines", "1999-11-12", str(min(times).date()), str(max(times).date()), "--as-of"):
         assert word in str(caught.value)
     assert not (tmp_path / "f.parquet").exists()
-    score("seasonality", tmp_path / "tables", DEFAULT_END, tmp_path / "f.parquet")
+    score("seasonality", files, DEFAULT_END, tmp_path / "f.parquet")
     assert not caplog.records
-    score("seasonality", tmp_path / "tables", date(2031, 11, 12), tmp_path / "f.parquet")
+    score("seasonality", files, date(2031, 11, 12), tmp_path / "f.parquet")
     (warned,) = caplog.messages
     for word in ("order_lines", "2031-11-12", str(max(times).date())):
         assert word in warned
