@@ -2,7 +2,7 @@
 
     python -m bench.quality                                   # the simulated world
     python -m bench.quality --data online_retail_uci --path DIR [--as-of DATE]
-    python -m bench.quality --family ground_truth --data clinc150 --path DIR --windows 1 [--encoder DIR]
+    python -m bench.quality --family ground_truth --data clinc150 --path DIR --windows 1
 
 The rows are those that pass the stage `validate`; the windows, cases and truths are those of the stage `evaluate`:
 rolling origins, oldest first. Prints Markdown tables; with `--out FILE` also writes all figures as JSON.
@@ -49,9 +49,6 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a family's parameter"
     )
-    parser.add_argument(
-        "--encoder", type=Path, help="folder of a sentence encoder, for baselines that read by one"
-    )
     parser.add_argument("--out", type=Path, help="JSON file for all figures")
     options = parser.parse_args()
     figures = measure(options)
@@ -69,7 +66,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     record = family(options.family)
     given = dict(setting.split("=", 1) for setting in options.set)
     own = record.params.model_validate(params_of(record, params).model_dump() | given)
-    sceptic = with_encoder(own, options.encoder)
+    sceptic = with_every_baseline(own)
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -104,14 +101,11 @@ class Timed:
         self.into[self.name] = self.into.get(self.name, 0.0) + time.perf_counter() - self.start
 
 
-def with_encoder(own: Any, folder: Path | None) -> Any:
-    """The parameters of the baselines; says so where a family could read by a sentence encoder and none is given."""
-    field = type(own).model_fields.get("encoder")
-    if field is None or field.default:  # none, or one that is never done without: no baseline rests on it
+def with_every_baseline(own: Any) -> Any:
+    """The parameters of the baselines: with those that a retrain leaves out, for they take minutes."""
+    if "encoder_baselines" not in type(own).model_fields:
         return own
-    if folder is None and not own.encoder:
-        print("baselines by a sentence encoder are left out: no folder is given (--encoder DIR)")
-    return own.model_copy(update={"encoder": str(folder)}) if folder else own
+    return own.model_copy(update={"encoder_baselines": True})
 
 
 def judged(

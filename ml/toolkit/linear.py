@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+    Rows: TypeAlias = csr_matrix | NDArray[np.float32]
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +30,7 @@ class Linear:
     weights: NDArray[np.float32]
     constant: NDArray[np.float32]
 
-    def margins(self, rows: csr_matrix) -> Floats:
+    def margins(self, rows: Rows) -> Floats:
         """Rows x classes (x 1 of two classes): how far on the class's side of its plane."""
         made = rows[:, self.columns] @ self.weights.T.astype(np.float64)
         return np.asarray(made + self.constant, dtype=np.float64)
@@ -52,14 +54,16 @@ def learn_binary(rows: csr_matrix, yes: Floats, seed: int, penalty: float = 1.0)
     return _kept(("no", "yes"), made.fit(both, sides, sample_weight=weight))
 
 
-def learn_share(rows: csr_matrix, share: Floats, penalty: float) -> Linear:
+def learn_share(rows: Rows, share: Floats, penalty: float) -> Linear:
     """Ridge regression of how far each row is yes (0 to 1); `penalty` is the weight of the squared weights.
 
-    By conjugate gradients, in a fraction of the time that LIBLINEAR takes for rows that are neither one nor the other.
+    Of sparse rows by conjugate gradients, in a fraction of the time that LIBLINEAR takes for rows that are neither one
+    nor the other; of dense ones by Cholesky's decomposition.
     """
     from sklearn.linear_model import Ridge
 
-    made = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-3, max_iter=100).fit(rows, share)
+    how = "cholesky" if isinstance(rows, np.ndarray) else "sparse_cg"
+    made = Ridge(alpha=penalty, solver=how, tol=1e-3, max_iter=100).fit(rows, share)
     columns = np.flatnonzero(np.abs(made.coef_) > 1e-6).astype(np.int32)
     weights = made.coef_[None, columns].astype(np.float32)
     return Linear(("no", "yes"), columns, weights, np.array([made.intercept_], np.float32))

@@ -24,9 +24,9 @@ from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.scoring import predictions
 from ml.families.ground_truth.votes import agreed, consensus, one_left_out, shares
 from ml.toolkit.calibration import learn_calibration
-from ml.toolkit.encoders import SentenceEncoder
+from ml.toolkit.encoders import BUNDLED, SentenceEncoder
 
-PARAMS = GroundTruthParams(rounds=20, word_bits=12, folds=3, components=4, nthread=1)
+PARAMS = GroundTruthParams(rounds=20, word_bits=12, folds=3, components=4, nthread=1, encoder="")
 
 
 def matrix_of(tables: dict[str, pa.Table]) -> ibis.Table:
@@ -154,18 +154,20 @@ def test_the_queue_asks_first_what_tells_most() -> None:
 class _ByLength:
     """Stands in for a sentence encoder: how long a text is, and how many words it has."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        assert (folder, threads) == (Path("anywhere"), 1)
+    def __init__(self, name: str, threads: int) -> None:
+        assert (name, threads) == ("anywhere", 1)
 
     def place(self, texts: list[str]) -> np.ndarray:
         return np.array([[len(text) / 50, len(text.split()) / 10] for text in texts])
 
 
-def test_a_sentence_encoder_is_a_baseline_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_baselines_by_a_sentence_encoder_are_made_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module = import_module("ml.families.ground_truth.baselines")
     monkeypatch.setattr(module, "SentenceEncoder", _ByLength)
     fold = FAMILY.folds(fitted()[1], END, PARAMS)[-1]
-    own = PARAMS.model_copy(update={"encoder": "anywhere"})
+    own = PARAMS.model_copy(update={"encoder": "anywhere", "encoder_baselines": True})
     made = FAMILY.baselines(fold.test, fold.as_of, own)
     assert set(made) - set(FAMILY.baselines(fold.test, fold.as_of, PARAMS)) == {"encoder", "encoder_xgboost"}
     assert len(np.unique(made["encoder"]["defect"].to_numpy())) > 2
@@ -173,7 +175,8 @@ def test_a_sentence_encoder_is_a_baseline_where_one_is_set(monkeypatch: pytest.M
 
 def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"no folder .*nowhere; expected one of a sentence-transformers model"
+        ValueError,
+        match=r"no folder .*nowhere; expected all-MiniLM-L6-v2, or one of a sentence-transformers model",
     ):
         SentenceEncoder(tmp_path / "nowhere", 1)
 
@@ -299,3 +302,24 @@ def test_a_calibration_sees_through_votes_that_lean_to_the_prior() -> None:
     away = [np.abs(made.of(score) - chance).mean() for made in (calibration, plain)]
     assert away[0] < 0.11 < 0.25 < away[1]
     assert np.mean((both > 0.5) == happened) > np.mean((belief > 0.5) == happened) + 0.1
+
+
+def test_what_means_the_same_is_the_same_intent_though_no_word_is_shared(tmp_path: Path) -> None:
+    """The sentence encoder that comes with the installation, through `fit`, files and `score`."""
+    said_so = {"music": "please play the next song", "weather": "will it rain tomorrow"}
+    others = {"music": "put on another tune", "weather": "is there a storm coming"}
+    turns, notes = [], []
+    for number in range(24):
+        (kind, text) = list(said_so.items())[number % 2]
+        turns += said([text, "fine"], f"d{number}")
+        when = datetime(END.year, END.month, END.day) - timedelta(hours=1)
+        note = {"dialogue_id": f"d{number}", "turn_idx": 0, "annotator_id": "ana", "annotated_at": when}
+        notes.append({**note, "kind": "intent", "label": kind})
+    asked = [turn for kind, text in others.items() for turn in said([text, "fine"], kind)]
+    tables = {name: fitted()[0][name].slice(0, 0) for name in FAMILY.tables}
+    tables |= {"turns": rows("turns", turns + asked), "annotations": rows("annotations", notes)}
+    params = PARAMS.model_copy(update={"encoder": BUNDLED})
+    FAMILY.save(FAMILY.fit(matrix_of(tables), END, params), tmp_path)
+    scored = FAMILY.score(FAMILY.load(tmp_path), matrix_of(tables), END).to_pylist()
+    told = {row["dialogue_id"]: row["intent"] for row in scored if row["dialogue_id"] in others}
+    assert told == {"music": "music", "weather": "weather"}

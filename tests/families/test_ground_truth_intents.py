@@ -1,4 +1,4 @@
-"""Intents: words and vectors vote together, what belongs to no intent is refused, and a saved reading reads alike."""
+"""Intents: words and meaning vote together, what belongs to no intent is refused, and a saved reading reads alike."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NAMES = ("play", "buy", "weather")
 
 def cases(
     count: int = 360, seed: int = 5, names: tuple[str, ...] = (*NAMES, "oos")
-) -> tuple[intents.Blocks, np.ndarray]:
-    """Two noisy blocks that err on different cases; unsupported requests are like none of the intents."""
+) -> tuple[intents.Said, np.ndarray]:
+    """Noisy words and meanings that err on different cases; unsupported requests are like none of the intents."""
     random = np.random.default_rng(seed)
     labels = random.choice(names, count)
     blocks = []
@@ -26,27 +26,36 @@ def cases(
         rows = random.normal(0, 0.9, (count, 6))
         for place, name in enumerate(NAMES):
             rows[labels == name, place] += 2.0
-        blocks.append(csr_matrix(rows.astype(np.float32)))
-    return tuple(blocks), labels
+        blocks.append(rows.astype(np.float32))
+    words, meaning = blocks
+    return (csr_matrix(words), meaning / np.linalg.norm(meaning, axis=1, keepdims=True)), labels
 
 
-def learned(blocks: intents.Blocks, labels: np.ndarray) -> intents.LearnedIntents:
-    return intents.learn_intents(blocks, labels, np.arange(len(labels)) // 2, PARAMS)
+def without_meaning(said: intents.Said) -> intents.Said:
+    return said[0], said[1][:, :0]
 
 
-def test_two_readings_of_a_request_are_better_than_one() -> None:
-    blocks, labels = cases()
+def without_words(said: intents.Said) -> intents.Said:
+    return said[0] * 0, said[1]
+
+
+def learned(said: intents.Said, labels: np.ndarray) -> intents.LearnedIntents:
+    return intents.learn_intents(said, labels, np.arange(len(labels)) // 2, PARAMS)
+
+
+def test_words_and_meaning_are_better_than_either() -> None:
+    given, labels = cases()
     asked, true = cases(seed=6)
     right = [
-        np.mean(learned(some, labels).intents.answer(others)[0] == true)
-        for some, others in ((blocks[:1], asked[:1]), (blocks[1:], asked[1:]), (blocks, asked))
+        np.mean(learned(some(given), labels).intents.answer(some(asked))[0] == true)
+        for some in (without_meaning, without_words, lambda said: said)
     ]
     assert right[2] > max(right[:2]) + 0.02
 
 
 def test_what_is_like_no_intent_is_refused_and_the_promised_share_of_others_is_not() -> None:
-    blocks, labels = cases(1200)
-    said = learned(blocks, labels)
+    given, labels = cases(1200)
+    said = learned(given, labels)
     supported = labels != "oos"
     assert np.mean(said.labels[~supported] == "oos") > 0.2
     understood = np.mean(said.labels[supported] == "oos")
@@ -54,25 +63,31 @@ def test_what_is_like_no_intent_is_refused_and_the_promised_share_of_others_is_n
 
 
 def test_a_saved_reading_answers_the_same(tmp_path: Path) -> None:
-    blocks, labels = cases()
-    made = learned(blocks, labels).intents
+    given, labels = cases()
+    made = learned(given, labels).intents
     intents.save(made, tmp_path)
-    for one, other in zip(made.answer(blocks), intents.load(tmp_path).answer(blocks), strict=True):
+    for one, other in zip(made.answer(given), intents.load(tmp_path).answer(given), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_without_an_encoder_words_alone_are_kept(tmp_path: Path) -> None:
+    given, labels = cases()
+    intents.save(learned(without_meaning(given), labels).intents, tmp_path)
+    assert intents.load(tmp_path).voters.meaning is None
 
 
 def test_one_intent_or_two_are_enough() -> None:
     for names in (("play",), ("play", "buy"), ("play", "oos"), ("oos",)):
-        blocks, labels = cases(60, names=names)
-        said, sure = learned(blocks, labels).intents.answer(blocks)
+        given, labels = cases(60, names=names)
+        said, sure = learned(given, labels).intents.answer(given)
         assert set(said) <= set(names)
         assert ((sure >= 0) & (sure <= 1)).all()
 
 
 def test_of_many_requests_a_part_is_enough_to_learn_confidence_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks, labels = cases(1200)
+    given, labels = cases(1200)
     monkeypatch.setattr(intents, "ENOUGH", 500)
-    some = learned(blocks, labels)
+    some = learned(given, labels)
     assert 500 <= len(some.held) < 1000
     right = some.labels == labels[some.held]
     assert np.mean(some.unseen) == pytest.approx(np.mean(right), abs=0.03)

@@ -72,6 +72,7 @@ def test_the_model_compares_meanings_by_the_encoder_and_serves_with_it(folder: P
 
 def test_a_folder_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"no folder .*nowhere; expected one of a sentence-transformers model"
+        ValueError,
+        match=r"no folder .*nowhere; expected all-MiniLM-L6-v2, or one of a sentence-transformers model",
     ):
         SentenceEncoder(tmp_path / "nowhere", threads=1)

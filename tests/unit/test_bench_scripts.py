@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.quality import with_encoder
+from bench.quality import with_every_baseline
 from ml.families import family
 
 
@@ -26,10 +26,7 @@ def test_help(script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert f"python -m bench.{script}" in capsys.readouterr().out
 
 
-def test_a_baseline_that_cannot_be_made_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_baselines_that_a_retrain_leaves_out_are_measured() -> None:
     truth, viral = family("ground_truth").params(), family("viral").params()
-    assert with_encoder(truth, None) is truth
-    assert "sentence encoder are left out" in capsys.readouterr().out
-    assert with_encoder(truth, tmp_path).encoder == str(tmp_path)
-    assert with_encoder(viral, tmp_path) is viral
-    assert capsys.readouterr().out == ""
+    assert not truth.encoder_baselines and with_every_baseline(truth).encoder_baselines
+    assert with_every_baseline(viral) is viral

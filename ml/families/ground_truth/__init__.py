@@ -51,6 +51,6 @@ FAMILY = Family(
         "Labels are made after the fact: a turn's label may change when the dialogue goes on.",
         "Where no two people saw the same turn, how right a single person is has to be assumed (params.yaml).",
         "Satisfaction is not success: a polite customer may leave without what was wanted.",
-        "The default encoder knows the words of the dialogues it was trained on, and no others.",
+        "The sentence encoder that comes with the installation learned from English.",
     ),
 )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ibis
@@ -34,7 +33,7 @@ Guess = Callable[["csr_matrix", Classes, "csr_matrix"], tuple[Classes, Floats]]
 def baselines(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> Mapping[str, pa.Table]:
     """Predictions by the majority, by TF-IDF with logistic regression (the judge), and by TF-IDF with XGBoost.
 
-    Where a sentence encoder is set, by its vectors with either of the two, too.
+    If they are asked for (`encoder_baselines`), by the vectors of the sentence encoder with either of the two, too.
     """
     every = read_exchanges(matrix)
     asked = unannotated(every)
@@ -45,7 +44,7 @@ def baselines(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> Map
     }
     words = _Words(every, asked, params)
     made = {name: _predictions(words, guess) for name, guess in guesses.items()}
-    if params.encoder:
+    if params.encoder and params.encoder_baselines:
         encoded = words.encoded(params)
         made["encoder"] = _predictions(encoded, guesses["last_turn"])
         made["encoder_xgboost"] = _predictions(encoded, guesses["last_turn_xgboost"])
@@ -79,7 +78,7 @@ class _Words:
         """The same turns as vectors of the sentence encoder, ten long so that the usual penalty is a mild one."""
         from scipy.sparse import csr_matrix
 
-        encoder, other = SentenceEncoder(Path(params.encoder), params.nthread), copy(self)
+        encoder, other = SentenceEncoder(params.encoder, params.nthread), copy(self)
         other.rows, other.asked_rows = (csr_matrix(10 * encoder.place(some.texts("text")))
                                         for some in (self.learned, self.asked))  # fmt: skip
         return other

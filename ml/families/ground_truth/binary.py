@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,28 +23,34 @@ from ml.toolkit.calibration import Calibration, learn_calibration
 
 if TYPE_CHECKING:
     import xgboost as xgb
-    from scipy.sparse import csr_matrix
+
+    from ml.toolkit.linear import Rows
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
-READINGS = ("wording", "spelling")
-_PENALTIES = (15.0, 12.0)
+READINGS = ("wording", "spelling", "meaning")
+_PENALTIES = (15.0, 12.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """m cases of a question: words (m x places each), signals (m x names), the dialogue of each.
 
-    `words`: what each of READINGS reads, or the first alone. `around`: for each offset, the place of the case that is
+    `words`: what each of READINGS reads, or the first of them. `around`: for each offset, the place of the case that is
     so far on in the dialogue, or -1.
     """
 
-    words: tuple[csr_matrix, ...]
+    words: tuple[Rows, ...]
     names: tuple[str, ...]
     signals: Floats
     dialogue: Places
     around: tuple[tuple[int, Places], ...]
+
+    @property
+    def worded(self) -> Asked:
+        """The same without what the words mean."""
+        return replace(self, words=self.words[: READINGS.index("meaning")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Head:
 
     def table(self, asked: Asked) -> Floats:
         """What the trees look at."""
-        pairs = zip(self.readings, asked.words, strict=True)
+        pairs = zip(self.readings, asked.words, strict=False)  # not every head reads all of them
         return _table(asked, np.column_stack([reading.margins(rows)[:, 0] for reading, rows in pairs]))
 
     def answer(self, asked: Asked) -> Floats:
@@ -132,7 +138,7 @@ def _log_odds(probability: Floats) -> Floats:
 
 
 def _read(
-    rows: csr_matrix, known: Places, yes: Floats, part: Places, penalty: float
+    rows: Rows, known: Places, yes: Floats, part: Places, penalty: float
 ) -> tuple[linear.Linear, Floats]:
     """The reading learned from all, and every case's margin by readings that had not seen its dialogue."""
     margins = np.zeros(len(part))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 COHERENCE = "coherence"
 NEAR = (-2, -1, 1, 2)
@@ -24,13 +25,13 @@ _NEIGHBOURS = ("same_words", "said_again", "words", "answer_words", "echo", "bar
 
 
 def exchange_cases(reader: Reader, read: Read, coherence: Floats | None) -> Asked:
-    """One case for each exchange: its words and those around it, their letters, and all signals."""
+    """One case for each exchange: its words and those around it, their letters, their meaning, and all signals."""
     steps = {by: read.exchanges.step(by) for by in (*NEAR, 0)}
     named = {**_signals(read, steps), **_likeness(read, steps), **_directions(read)}
     if coherence is not None:
         named |= {f"{COHERENCE}{by:+d}" if by else COHERENCE: _at(coherence, steps[by]) for by in (0, -1, 1)}
     return Asked(
-        (_context(read, steps), _letters(reader, read, steps[-1])), tuple(named),
+        (_context(read, steps), _letters(reader, read, steps[-1]), *_meaning(reader, read, steps)), tuple(named),
         np.column_stack([*named.values()]), read.exchanges.dialogue, tuple((by, steps[by]) for by in NEAR),
     )  # fmt: skip
 
@@ -50,6 +51,16 @@ def _letters(reader: Reader, read: Read, before: Places) -> csr_matrix:
 
     said, answered = spell(reader, read.exchanges)
     return hstack([said, 0.7 * at(answered, before), 0.7 * answered], format="csr", dtype=np.float32)
+
+
+def _meaning(reader: Reader, read: Read, steps: dict[int, Places]) -> tuple[Singles, ...]:
+    """What was said, and what was said next; nothing without an encoder."""
+    return (np.hstack([read.meaning, _row_at(read.meaning, steps[1])]),) if reader.encoder else ()
+
+
+def _row_at(rows: Singles, places: Places) -> Singles:
+    """The rows at these places; NOWHERE is a row of zeros."""
+    return np.where((places == NOWHERE)[:, None], np.float32(0), rows[np.maximum(places, 0)])
 
 
 def _signals(read: Read, steps: dict[int, Places]) -> dict[str, Floats]:

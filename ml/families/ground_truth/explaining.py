@@ -32,10 +32,11 @@ SCHEMA = pa.schema(
         ("value", pa.float64()), ("contribution", pa.float64()),
     ]
 )  # fmt: skip
-WORDING, SPELLING = READINGS
+WORDING, SPELLING, MEANING = READINGS
 _OTHERS = {
     WORDING: "the wording of the turn and of what surrounds it",
     SPELLING: "how the turn and the answers around it are worded, letter by letter",
+    MEANING: "what the turn and those around it mean",
     COHERENCE: "how well the answer fits what was said",
     "like_said_before": "how like the turn before it is",
     "like_answered_before": "how much it takes up of the answer before",

@@ -1,13 +1,15 @@
 """What the customer wanted: words and letters, one plane for each intent, and a request of none of them refused.
 
-Where a sentence encoder is set, its vectors have planes of their own, and the margins of both are added up: words and
+Where a sentence encoder is set, requests near in meaning vote too, and the margins of both are added up: words and
 meaning err on different requests.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from ml.families.ground_truth.binary import parts
 from ml.families.ground_truth.exchanges import Places
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.reading import Read, Reader, at
-from ml.toolkit import linear
+from ml.toolkit import kernels, linear
 from ml.toolkit.calibration import Calibration, learn_calibration
 
 if TYPE_CHECKING:
@@ -27,21 +29,41 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Labels = NDArray[np.str_]
-Blocks = tuple["csr_matrix", ...]
+Singles = NDArray[np.float32]
+Said = tuple["csr_matrix", Singles]
+"""What was said as words and letters with what was said around it, and its meaning (of no components: no encoder)."""
+Way = tuple[float, float]
+
 ENOUGH = 12_000
 """Held-out cases that confidence is learned from, if there are so many: planes for many intents take long."""
-_PENALTIES = (0.5, 10.0)
-"""LIBLINEAR's C of the planes for words, and for vectors: those are of length one and dense."""
+_PENALTY = 0.5
+"""LIBLINEAR's C of the planes for words."""
+_TRIED = ((0.1, 2.0), (1.0, 1.0), (10.0, 1.0))
+"""Penalties of the voter by meaning, and how much it counts against words; or it does not vote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voters:
+    """Planes for words, one for each intent; what requests near in meaning were (None: no vote), and its weight."""
+
+    words: linear.Linear
+    meaning: kernels.Kernel | None
+    weight: float
+
+    def margins(self, said: Said) -> Floats:
+        """The sum of both; one column for each class."""
+        made = _all_margins(self.words, said[0])
+        return made + self.weight * self.meaning.margins(said[1]) if self.meaning else made
 
 
 @dataclass(frozen=True, slots=True)
 class Intents:
     """What tells intents apart; a request whose likeness to its best intent is below `refused` is `unsupported`.
 
-    One set of planes for each block of words; `likeness` are the weights of the margins that it is made of.
+    `likeness` are the weights of the margins that it is made of.
     """
 
-    planes: tuple[linear.Linear, ...]
+    voters: Voters
     unsupported: str
     likeness: tuple[float, float, float]
     refused: float
@@ -49,9 +71,9 @@ class Intents:
     refusing: Calibration
     sure: float = 1.0
 
-    def answer(self, words: Blocks) -> tuple[Labels, Floats]:
+    def answer(self, said: Said) -> tuple[Labels, Floats]:
         """Labels and calibrated confidences; shape (m,) each."""
-        ranked = _rank(_margins(self.planes, words), self.planes[0].classes, self.unsupported)
+        ranked = _rank(self.voters.margins(said), self.voters.words.classes, self.unsupported)
         like = ranked.like(self.likeness)
         return _decide(ranked, like, self.refused, self.unsupported, self.accepting, self.refusing)
 
@@ -85,24 +107,25 @@ class _Ranked:
         return weights[0] * self.best + weights[1] * self.second + weights[2] * self.other
 
 
-def words_of(reader: Reader, read: Read) -> Blocks:
-    """What was said as letters and words with what was said around it; its vector, if a sentence encoder is set."""
-    from scipy.sparse import csr_matrix, hstack
+def said_of(reader: Reader, read: Read) -> Said:
+    """What the intents of the exchanges are told from."""
+    from scipy.sparse import hstack
 
     before = read.exchanges.step(-1)
     around = [at(read.answered, before), at(read.said, before), read.answered]
     blocks = [reader.letters.place(read.exchanges.texts("text")), *(0.5 * block for block in around)]
-    words = hstack(blocks, format="csr", dtype=np.float32)
-    return (words, csr_matrix(read.said_vectors.astype(np.float32))) if reader.folder else (words,)
+    return hstack(blocks, format="csr", dtype=np.float32), read.meaning
 
 
-def learn_intents(
-    words: Blocks, labels: Labels, dialogue: Places, params: GroundTruthParams
-) -> LearnedIntents:
-    """Learn from cases with labels; confidence from parts of the dialogues that were held out."""
+def learn_intents(said: Said, labels: Labels, dialogue: Places, params: GroundTruthParams) -> LearnedIntents:
+    """Learn from cases with labels; confidence from parts of the dialogues that were held out.
+
+    Of the ways in which meaning may vote, the one is taken that is right most often about those, none among them.
+    """
     classes = tuple(np.unique(labels).tolist())
     part = parts(dialogue, params.folds, params.seed)
-    margins, held = _unseen(words, labels, part, classes, params)
+    held = _held(part, params)
+    how, margins = _best_way(said, labels, part, held, classes, params)
     given, labels = labels, labels[held]
     ranked = _rank(margins, classes, params.unsupported_intent)
     weights = _weights(ranked, labels == params.unsupported_intent)
@@ -113,41 +136,73 @@ def learn_intents(
     right = right.astype(np.float64)
     accepting = learn_calibration(ranked.lead[accepted], right[accepted])
     refusing = learn_calibration(refused - like[~accepted], right[~accepted])
-    planes = _planes(words, given, params)
-    intents = Intents(planes, params.unsupported_intent, weights, refused, accepting, refusing)
+    voters = _learn_voters(said, given, how, params)
+    intents = Intents(voters, params.unsupported_intent, weights, refused, accepting, refusing)
     decided = _decide(ranked, like, refused, params.unsupported_intent, accepting, refusing)
     return LearnedIntents(intents, held, *decided)
 
 
-def _planes(words: Blocks, labels: Labels, params: GroundTruthParams) -> tuple[linear.Linear, ...]:
-    pairs = zip(words, _PENALTIES, strict=False)
-    return tuple(linear.learn_classes(block, labels, params.seed, penalty) for block, penalty in pairs)
+def _held(part: Places, params: GroundTruthParams) -> Places:
+    """Places of the cases in as many parts as are enough."""
+    sizes = np.cumsum(np.bincount(part, minlength=params.folds))
+    return np.flatnonzero(part <= min(int(np.searchsorted(sizes, ENOUGH)), params.folds - 1))
 
 
-def _margins(planes: tuple[linear.Linear, ...], words: Blocks) -> Floats:
-    """The sum over the blocks; one column for each class."""
-    made = [_all_margins(own, block) for own, block in zip(planes, words, strict=True)]
-    return np.asarray(np.sum(made, axis=0), dtype=np.float64)
+def _best_way(
+    said: Said,
+    labels: Labels,
+    part: Places,
+    held: Places,
+    classes: tuple[str, ...],
+    params: GroundTruthParams,
+) -> tuple[Way | None, Floats]:
+    """How meaning votes, and the margins of the held cases by voters that had not seen their dialogues."""
+    words, meaning = said
+
+    def by_words(rows: Places) -> Callable[[Places], tuple[tuple[str, ...], Floats]]:
+        made = linear.learn_classes(words[rows], labels[rows], params.seed, _PENALTY)
+        return lambda asked: (made.classes, _all_margins(made, words[asked]))
+
+    def by_meaning(rows: Places, penalty: float) -> Callable[[Places], tuple[tuple[str, ...], Floats]]:
+        made = kernels.learn_kernel(meaning[rows], labels[rows], penalty, params.seed)
+        return lambda asked: (made.classes, made.margins(meaning[asked]))
+
+    of_words = _unseen(by_words, part, held, classes)
+    ways: dict[Way | None, Floats] = {}
+    for penalty, weight in _TRIED if meaning.shape[1] else ():
+        voted = _unseen(partial(by_meaning, penalty=penalty), part, held, classes)
+        ways[penalty, weight] = of_words + weight * voted
+    ways[None] = of_words  # the last: where all are equally right, meaning votes
+    return max(ways.items(), key=lambda way: _rightly(way[1], classes, labels[held]))
+
+
+def _rightly(margins: Floats, classes: tuple[str, ...], labels: Labels) -> float:
+    return float(np.mean(np.array(classes)[margins.argmax(axis=1)] == labels)) if len(labels) else 0.0
+
+
+def _learn_voters(said: Said, labels: Labels, how: Way | None, params: GroundTruthParams) -> Voters:
+    words, meaning = said
+    planes = linear.learn_classes(words, labels, params.seed, _PENALTY)
+    if how is None:
+        return Voters(planes, None, 0.0)
+    penalty, weight = how
+    return Voters(planes, kernels.learn_kernel(meaning, labels, penalty, params.seed), weight)
 
 
 def _unseen(
-    words: Blocks, labels: Labels, part: Places, classes: tuple[str, ...], params: GroundTruthParams
-) -> tuple[Floats, Places]:
-    """Margins by planes that had not seen a case's dialogue, and these cases' places: as many parts as are enough.
-
-    -1 of a class that the planes had not seen either.
-    """
-    margins = np.full((len(labels), len(classes)), -1.0)
-    sizes = np.cumsum(np.bincount(part, minlength=params.folds))
-    last = min(int(np.searchsorted(sizes, ENOUGH)), params.folds - 1)
-    for number in range(last + 1):
-        inside = part == number
-        if inside.any() and not inside.all():
-            made = _planes(tuple(block[~inside] for block in words), labels[~inside], params)
-            columns = np.searchsorted(classes, made[0].classes)
-            margins[np.ix_(inside, columns)] = _margins(made, tuple(block[inside] for block in words))
-    held = np.flatnonzero(part <= last)
-    return margins[held], held
+    learn: Callable[[Places], Callable[[Places], tuple[tuple[str, ...], Floats]]],
+    part: Places,
+    held: Places,
+    classes: tuple[str, ...],
+) -> Floats:
+    """Margins of the held cases by what is learned without their part; -1 of a class that it did not know."""
+    margins = np.full((len(part), len(classes)), -1.0)
+    for number in np.unique(part[held]):
+        inside, outside = np.flatnonzero(part == number), np.flatnonzero(part != number)
+        if len(outside):
+            known, made = learn(outside)(inside)
+            margins[np.ix_(inside, np.searchsorted(classes, known))] = made
+    return margins[held]
 
 
 def _weights(ranked: _Ranked, unsupported: Flags) -> tuple[float, float, float]:
@@ -204,10 +259,11 @@ def _decide(
 
 def save(intents: Intents, folder: Path) -> None:
     """Write JSON and arrays."""
-    for number, planes in enumerate(intents.planes):
-        linear.write(planes, folder / f"planes-{number}")
+    linear.write(intents.voters.words, folder / "words")
+    if intents.voters.meaning:
+        kernels.write(intents.voters.meaning, folder / "meaning")
     rest = {
-        "blocks": len(intents.planes), "likeness": intents.likeness,
+        "meaning": intents.voters.meaning is not None, "weight": intents.voters.weight, "likeness": intents.likeness,
         "unsupported": intents.unsupported, "accepting": asdict(intents.accepting),
         "refusing": asdict(intents.refusing), "refused": _finite(intents.refused), "sure": _finite(intents.sure),
     }  # fmt: skip
@@ -225,7 +281,8 @@ def load(folder: Path) -> Intents:
         Calibration(*(tuple(rest[name][axis]) for axis in ("scores", "probabilities")))
         for name in ("accepting", "refusing")
     )
-    planes = tuple(linear.read(folder / f"planes-{number}") for number in range(rest["blocks"]))
+    meaning = kernels.read(folder / "meaning") if rest["meaning"] else None
+    voters = Voters(linear.read(folder / "words"), meaning, rest["weight"])
     refused, sure = float(rest["refused"]), float(rest["sure"])
     best, second, other = rest["likeness"]
-    return Intents(planes, rest["unsupported"], (best, second, other), refused, accepting, refusing, sure)
+    return Intents(voters, rest["unsupported"], (best, second, other), refused, accepting, refusing, sure)

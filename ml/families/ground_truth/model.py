@@ -40,6 +40,8 @@ KIND_OF = {
     SATISFIED: "satisfaction",
 }
 YES_OF = {BOUNDARY: "yes", FAILURE: "no", DISSATISFIED: "dissatisfied", SATISFIED: "satisfied"}
+MEANT = (DISSATISFIED, SATISFIED)
+"""Questions for which the meaning of what was said may be read too, where there is an encoder."""
 FEWEST = 8
 
 
@@ -137,6 +139,9 @@ def _fit_boosted(every: Exchanges, params: GroundTruthParams) -> Model:
     heads, unseen = _exchange_heads(reader, read, fitting, given, params)
     goals, telling = _goal_head(reader, read, fitting, heads, unseen, given, params)
     wanted = _intents(reader, read, given["intent"], params)
+    meant = [head for head in heads.values() if len(head.readings) == len(binary.READINGS)]
+    if not meant and not (wanted and wanted.voters.meaning):
+        reader = replace(reader, encoder="")  # nothing asks for meanings: scoring need not read them
     return Model(reader, fits, heads | goals, telling, wanted, _grading(unseen, given["satisfaction"]))
 
 
@@ -180,10 +185,34 @@ def _exchange_heads(
             share[read.exchanges.step(-1) == NOWHERE] = np.nan
         known = np.flatnonzero(~np.isnan(share))
         if len(known) >= FEWEST:
-            heads[name], answer = _learn(name, cases, known, share[known], given, params)
+            heads[name], answer = _learn_with_or_without(name, cases, known, share[known], given, params)
             unseen[name] = np.full(len(share), np.nan)
             unseen[name][known] = answer
     return heads, unseen
+
+
+def _learn_with_or_without(
+    name: str,
+    cases: Asked,
+    known: Places,
+    share: Floats,
+    given: Mapping[str, Given],
+    params: GroundTruthParams,
+) -> tuple[Head, Floats]:
+    """A head that reads what words mean, where that told more of dialogues unseen; else one that does not."""
+    ways = (
+        (cases.worded, cases)
+        if name in MEANT and len(cases.words) > len(cases.worded.words)
+        else (cases.worded,)
+    )
+    made = [_learn(name, asked, known, share, given, params) for asked in ways]
+    return min(made, key=lambda one: _surprise(one[1], share))
+
+
+def _surprise(probability: Floats, share: Floats) -> float:
+    """Mean logarithmic loss."""
+    held = np.clip(probability, 1e-3, 1 - 1e-3)
+    return float(-np.mean(share * np.log(held) + (1 - share) * np.log(1 - held)))
 
 
 def _learn(
@@ -258,8 +287,10 @@ def _intents(reader: Reader, read: Read, given: Given, params: GroundTruthParams
     if len(known) < FEWEST:
         return None
     labels = np.array(given.labels, dtype=str)[given.shares[known].argmax(axis=1)]
-    words = tuple(block[known] for block in intents.words_of(reader, read))
-    learned = intents.learn_intents(words, labels, read.exchanges.dialogue[known], params)
+    words, meaning = intents.said_of(reader, read)
+    learned = intents.learn_intents(
+        (words[known], meaning[known]), labels, read.exchanges.dialogue[known], params
+    )
     bar = given.bar(params.single_annotator)
     right = (learned.labels == labels[learned.held]).astype(np.float64)
     sure = threshold_at(bar, learned.unseen, right)
@@ -283,7 +314,7 @@ def say(model: Model | DeepModel, exchanges: Exchanges) -> Said:
         probabilities[FAILURE] = _goal_answers(model, read, begins, fitting)
     intent, sure = np.full(len(exchanges), "", dtype=object), np.zeros(len(exchanges))
     if model.intents:
-        intent, sure = model.intents.answer(intents.words_of(model.reader, read))
+        intent, sure = model.intents.answer(intents.said_of(model.reader, read))
     return Said(probabilities, begins, np.asarray(intent, dtype=str), sure)
 
 

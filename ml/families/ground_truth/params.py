@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.families.record import FamilyParams
+from ml.toolkit.encoders import BUNDLED
 
 
 class DeepParams(BaseModel):
@@ -51,9 +52,13 @@ class GroundTruthParams(FamilyParams):
     rounds: int = Field(150, ge=1)
     depth: int = Field(5, ge=1)
     learning_rate: float = Field(0.05, gt=0)
-    components: int = Field(24, ge=0, description="directions that the default encoder keeps of a text")
+    components: int = Field(24, ge=0, description="directions that TF-IDF and SVD keep of a text")
     encoder: str = Field(
-        "", description="folder of a sentence-transformers model; empty: TF-IDF and SVD, no download"
+        BUNDLED,
+        description="what reads meanings: the one that is installed, a folder of sentence-transformers, or none",
+    )
+    encoder_baselines: bool = Field(
+        False, description="judge the model beside baselines on the encoder's vectors too; takes minutes"
     )
     coherence: bool = Field(
         True, description="learn first, from answers swapped between dialogues, which answers fit"

@@ -1,4 +1,4 @@
-"""How dialogues are read: texts as n-grams and as vectors, once for each exchange."""
+"""How dialogues are read: texts as n-grams, as directions of their words, and as meanings, once for each exchange."""
 
 from __future__ import annotations
 
@@ -13,33 +13,36 @@ from numpy.typing import NDArray
 from ml.families.ground_truth.exchanges import NOWHERE, Exchanges, Places
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.toolkit import ngrams, text
-from ml.toolkit.encoders import Encoder, SentenceEncoder
+from ml.toolkit.encoders import SentenceEncoder
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 _LEARNED_FROM = 60_000
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What turns texts into rows: n-grams, and the vectors of an encoder (`folder`: of a sentence encoder)."""
+    """What turns texts into rows: n-grams, TF-IDF reduced by SVD, and a sentence encoder, if one is set."""
 
     grams: ngrams.Grams
     letters: ngrams.Grams
     space: text.TextSpace
-    folder: str
+    encoder: str
     threads: int
 
-    def encoder(self) -> Encoder:
-        """The sentence encoder where one is set, else TF-IDF and SVD."""
-        return SentenceEncoder(Path(self.folder), self.threads) if self.folder else self.space
+    def meaning(self, texts: list[str]) -> Singles:
+        """Vectors of the sentence encoder, of length one; without one, of no components."""
+        if not self.encoder:
+            return np.zeros((len(texts), 0), np.float32)
+        return SentenceEncoder(self.encoder, self.threads).place(texts).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """n exchanges as read: n-grams and vectors of what was said and of what was answered."""
+    """n exchanges as read: n-grams and vectors of what was said and answered, and the meaning of what was said."""
 
     exchanges: Exchanges
     said: csr_matrix
@@ -47,6 +50,7 @@ class Read:
     opening: csr_matrix
     said_vectors: Floats
     answered_vectors: Floats
+    meaning: Singles
 
 
 def learn_reader(exchanges: Exchanges, params: GroundTruthParams) -> Reader:
@@ -71,14 +75,15 @@ def answers(exchanges: Exchanges) -> list[str]:
 
 def read(reader: Reader, exchanges: Exchanges) -> Read:
     """Read the texts of the exchanges."""
-    said, answered, encoder = exchanges.texts("text"), answers(exchanges), reader.encoder()
+    said, answered = exchanges.texts("text"), answers(exchanges)
     return Read(
         exchanges,
         reader.grams.place(said),
         reader.grams.place(answered),
         reader.grams.place(exchanges.texts("opening")),
-        encoder.place(said),
-        encoder.place(answered),
+        reader.space.place(said),
+        reader.space.place(answered),
+        reader.meaning(said),
     )
 
 
@@ -109,7 +114,7 @@ def save(reader: Reader, folder: Path) -> None:
     ngrams.write(reader.grams, folder / "grams")
     ngrams.write(reader.letters, folder / "letters")
     text.write(reader.space, folder)
-    (folder / "reader.json").write_text(json.dumps({"folder": reader.folder, "threads": reader.threads}))
+    (folder / "reader.json").write_text(json.dumps({"encoder": reader.encoder, "threads": reader.threads}))
 
 
 def load(folder: Path) -> Reader:
