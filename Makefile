@@ -41,7 +41,7 @@ lint: install-test ## ruff, mypy and the import contracts
 
 check-tests: install-test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e" $(ARGS)
-	$(BIN)/python -m pytest -m e2e $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m e2e $(ARGS)
 
 say-audit: install-test
 	@$(BIN)/python tests/audit.py

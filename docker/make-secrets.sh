@@ -38,6 +38,7 @@ database_uri = postgresql+psycopg2://mlflow:$mlflow@postgres:5432/mlflow
 admin_username = admin
 admin_password = $(read_ mlflow_admin_password)
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 60
 "
 once s3.json "{\"identities\": [{\"name\": \"bellwether\", \"actions\": [\"Admin\", \"Read\", \"Write\", \"List\", \"Tagging\"],
   \"credentials\": [{\"accessKey\": \"$(read_ s3_access_key)\", \"secretKey\": \"$(read_ s3_secret_key)\"}]}]}

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,7 @@ class Stack:
     ports: Mapping[str, int] = field(default_factory=lambda: {name: free_port() for name in NAMES})
     token: str = field(default_factory=lambda: token_hex(16))
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    server: subprocess.Popen[bytes] | None = None  # PostgreSQL: it ends at once by SIGINT alone
 
     @property
     def secrets(self) -> Path:
@@ -158,7 +160,7 @@ class Stack:
         command = postgres.command(server, environment)
         port = str(self.ports["postgres"])
         with self.log("postgres").open("ab") as log:
-            self._spawned(
+            self.server = self._spawned(
                 [*command.argv, "-c", "listen_addresses=127.0.0.1", "-c", f"port={port}"],
                 env=environment, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity(command.user),
             )  # fmt: skip
@@ -208,17 +210,34 @@ class Stack:
         return log.read_text(errors="replace")[-4000:] if log.exists() else "(no log)"
 
     def stop(self) -> None:
-        """End every process that carries our mark."""
-        for how in ("terminate", "kill"):
-            living = [process for process in psutil.process_iter() if _marked(process, self.token)]
-            for process in living:
+        """End the services with their groups, and whatever else carries our mark (a title may overwrite it)."""
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            for child in (child for child in self.children if child.poll() is None):
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGINT if child is self.server else how)
+            for process in self._living():
                 with suppress(psutil.NoSuchProcess):
-                    getattr(process, how)()
-            psutil.wait_procs(living, timeout=20)
-        for child in self.children:  # Redis' title overwrites its environment, and our mark with it
-            if child.poll() is None:
-                child.terminate()
-            child.wait(20)
+                    process.send_signal(how)
+            if self._gone(10):
+                return
+
+    def _gone(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while self._living() or any(child.poll() is None for child in self.children):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def _living(self) -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if _marked(process, self.token)]
+
+
+def _narrow(file: Path, family: str, tables: Collection[str], params: Mapping[str, Any]) -> None:
+    raw = yaml.safe_load(file.read_text())
+    raw["tables"] = {name: raw["tables"][name] for name in tables}
+    raw["families"] = {family: {**raw["families"][family], "params": dict(params)}}
+    file.write_text(yaml.safe_dump(raw, sort_keys=False))
 
 
 def _marked(process: psutil.Process, token: str) -> bool:
@@ -228,8 +247,10 @@ def _marked(process: psutil.Process, token: str) -> bool:
         return False
 
 
-def laid_out(root: Path, family: str, params: Mapping[str, Any], **variables: str) -> Stack:
-    """The project's files and the secrets in `root`; the family with `params`, so that it trains fast."""
+def laid_out(
+    root: Path, family: str, tables: Collection[str], params: Mapping[str, Any], **variables: str
+) -> Stack:
+    """The project's files and the secrets in `root`, for a shop of these tables and one family, which trains fast."""
     stack = Stack(root, compose(**variables)["services"])
     for name in PROJECT:
         source, target = ROOT / name, stack.project / name
@@ -238,10 +259,7 @@ def laid_out(root: Path, family: str, params: Mapping[str, Any], **variables: st
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "secrets"))
         else:
             shutil.copyfile(source, target)
-    file = stack.project / "params.yaml"
-    raw = yaml.safe_load(file.read_text())
-    raw["families"][family]["params"] = dict(params)
-    file.write_text(yaml.safe_dump(raw, sort_keys=False))
+    _narrow(stack.project / "params.yaml", family, tables, params)
     subprocess.run(
         ["sh", str(stack.project / "docker/make-secrets.sh"), str(stack.secrets)],
         check=True,
