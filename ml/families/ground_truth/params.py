@@ -71,7 +71,7 @@ class GroundTruthParams(FamilyParams):
         "oos", description="the intent label that means: none of those that are known"
     )
     refused_share: float = Field(
-        0.008, ge=0, lt=0.5, description="share of requests understood rightly that may be called unsupported"
+        0.006, ge=0, lt=0.5, description="share of requests understood rightly that may be called unsupported"
     )
     single_annotator: float = Field(
         0.9, gt=0.5, lt=1, description="precision taken for one person where no turn has two annotators"
