@@ -1,4 +1,4 @@
-"""What tests share that need it: a PostgreSQL of our own, and a browser; started once, stopped at the end."""
+"""What tests share that need it: a PostgreSQL of our own, started once, and a browser for each module."""
 
 from __future__ import annotations
 
@@ -51,9 +51,12 @@ def _administer(server: sa.URL, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright; skips, saying so, where there is none."""
+    """Debian's Chromium, driven by Playwright; skips, saying so, where there is none.
+
+    Of a module, not longer: Playwright's loop runs as long as it lives, and other tests could have none of their own.
+    """
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         pytest.skip("no Chromium here (apt-get install chromium): pages not looked at")
