@@ -64,10 +64,16 @@ def _bundled() -> Path:
     if found is None or not found.submodule_search_locations:
         raise ValueError(f"encoder: {BUNDLED} is not installed; install {_CARRIER.replace('_', '-')}")
     folder = Path(found.submodule_search_locations[0]) / _CARRIED
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    digest = _digest_of(folder / "model.safetensors")
     if digest != _PUBLISHED:
         raise ValueError(f"encoder: the weights of {BUNDLED} have digest {digest}; expected {_PUBLISHED}")
     return folder
+
+
+@lru_cache(maxsize=1)
+def _digest_of(file: Path) -> str:
+    """SHA-256 of a file, once a process."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @lru_cache(maxsize=2)

@@ -151,7 +151,8 @@ def _coherence(reader: Reader, every: Exchanges, params: GroundTruthParams) -> C
     some = _sampled(
         every, np.ones(every.dialogue.max(initial=-1) + 1, bool), params.max_exchanges, params.seed
     )
-    return coherence.learn_coherence(reading.read(reader, some), params.seed)
+    of_words = replace(reader, encoder="")  # which answers fit is learned from words alone
+    return coherence.learn_coherence(reading.read(of_words, some), params.seed)
 
 
 def _annotated(every: Exchanges, params: GroundTruthParams) -> Exchanges:
