@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -186,28 +186,11 @@ def _exchange_heads(
             share[read.exchanges.step(-1) == NOWHERE] = np.nan
         known = np.flatnonzero(~np.isnan(share))
         if len(known) >= FEWEST:
-            heads[name], answer = _learn_with_or_without(name, cases, known, share[known], given, params)
+            ways = (cases.worded, cases) if reader.encoder and name in MEANT else (cases.worded,)
+            heads[name], answer = _learn(name, ways, known, share[known], given, params)
             unseen[name] = np.full(len(share), np.nan)
             unseen[name][known] = answer
     return heads, unseen
-
-
-def _learn_with_or_without(
-    name: str,
-    cases: Asked,
-    known: Places,
-    share: Floats,
-    given: Mapping[str, Given],
-    params: GroundTruthParams,
-) -> tuple[Head, Floats]:
-    """A head that reads what words mean, where that told more of dialogues unseen; else one that does not."""
-    ways = (
-        (cases.worded, cases)
-        if name in MEANT and len(cases.words) > len(cases.worded.words)
-        else (cases.worded,)
-    )
-    made = [_learn(name, asked, known, share, given, params) for asked in ways]
-    return min(made, key=lambda one: _surprise(one[1], share))
 
 
 def _surprise(probability: Floats, share: Floats) -> float:
@@ -218,15 +201,20 @@ def _surprise(probability: Floats, share: Floats) -> float:
 
 def _learn(
     name: str,
-    cases: Asked,
+    ways: Sequence[Asked],
     known: Places,
     share: Floats,
     given: Mapping[str, Given],
     params: GroundTruthParams,
 ) -> tuple[Head, Floats]:
-    """A head, and the confidence above which its yes is right as often as one person's yes, its no as a no."""
+    """A head, and the confidence above which its yes is right as often as one person's yes, its no as a no.
+
+    `ways`: the same cases read in different ways; the head reads them as told most of dialogues unseen.
+    """
     people = given[KIND_OF[name]]
-    learned = binary.learn_head(cases, known, share, params, people.prior_of(YES_OF[name]))
+    prior = people.prior_of(YES_OF[name])
+    made = [binary.learn_head(asked, known, share, params, prior) for asked in ways]
+    learned = min(made, key=lambda one: _surprise(one.unseen, share))
     bars = people.bars(YES_OF[name], params.single_annotator)
     yes, no = sure_at(bars, learned.unseen, learned.head.threshold, learned.yes)
     return replace(learned.head, sure_yes=yes, sure_no=no), learned.unseen
@@ -277,7 +265,7 @@ def _goal_head(
         sentences, read.exchanges.dialogue, starts, ends, failure[ends] > 0.5, params
     )
     cases = goal_cases(read, ends, starts, fitting, margins)
-    head, _ = _learn(FAILURE, cases, np.arange(len(ends)), failure[ends], given, params)
+    head, _ = _learn(FAILURE, (cases,), np.arange(len(ends)), failure[ends], given, params)
     return {FAILURE: head}, telling
 
 
