@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ml.families.record import Family
 
 Floats = npt.NDArray[np.float64]
+_FEWEST_DAYS = 7  # shorter than a week, weekdays differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Watched:
 def inputs(watched: Watched, matrix: ibis.Table) -> Iterator[Finding]:
     """What the champion is asked since it learnt, against what it was asked in the year before that."""
     record, rules, (since, until) = watched.record, watched.rules, (watched.learnt.as_of, watched.run.as_of)
-    if record.asked is None or (until - since).days < 7:
+    if record.asked is None or (until - since).days < _FEWEST_DAYS:
         return
     present, past = spans(since, until, rules.window_days, rules.windows)
     newest, *earlier = columns_in(
@@ -93,20 +94,23 @@ def _of_drift(kind: str, one: Drift, columns: int, watched: Watched) -> Finding:
 
 
 def scores(watched: Watched, matrix: ibis.Table, model: Path) -> Iterator[Finding]:
-    """What the champion says in the newest window of a backtest, against the windows before."""
-    record = watched.record
+    """What the champion says of what it is asked since it learnt, against what it says of the year before that."""
+    record, rules, (since, until) = watched.record, watched.rules, (watched.learnt.as_of, watched.run.as_of)
+    if record.asked_between is None or (until - since).days < _FEWEST_DAYS:
+        return
+    present, past = spans(since, until, rules.window_days, rules.windows)
     loaded = load_model(record, model, "final")
     try:
-        made = [
-            record.score(loaded, fold.test, fold.as_of)
-            for fold in record.folds(matrix, watched.run.as_of, watched.own)
-        ]
+        newest, *earlier = (
+            record.score(loaded, *record.asked_between(matrix, span.start, span.end, rules.entities))
+            for span in (present, *past)
+        )
     except (KeyError, ValueError, TypeError) as error:
         why = f"the champion cannot score today's features: {error}"
         yield Finding("age", "model", "scores", None, None, None, 0, True, why)
         return
-    *earlier, newest = (_by_entity(rows, record.key) for rows in made)
-    found = drifts(newest, earlier, watched.rules.minimum_cases)
+    said = [_by_entity(rows, record.key) for rows in earlier]
+    found = drifts(_by_entity(newest, record.key), said, rules.minimum_cases)
     yield from (_of_drift("scores", one, len(found), watched) for one in found)
 
 

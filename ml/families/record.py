@@ -106,6 +106,9 @@ class Family:
     serving: how the registered model answers; None: it scores rows of the matrix.
     asked(matrix) -> what a model is asked, over time: rows of the matrix with a column `asked_at`, without outcomes and
         without what depends on how long ago that was. The monitor compares its columns; None: they are not watched.
+    asked_between(matrix, start, end, most) -> the matrix and the as_of that `score` would have been given for the days
+        from `start` on and before `end`; of about `most` entities where the answer to one does not hang on others. The
+        monitor compares what is answered now with what would have been a year ago; None: scores are not watched.
     realised: how what was published turned out; None: nobody can tell.
     """
 
@@ -133,4 +136,5 @@ class Family:
     trials: Callable[[pa.Table, pa.Table], Mapping[str, Trial]] | None = None
     serving: Serving | None = None
     asked: Callable[[ibis.Table], ibis.Table] | None = None
+    asked_between: Callable[[ibis.Table, date, date, int], tuple[ibis.Table, date]] | None = None
     realised: Realised | None = None

@@ -48,7 +48,7 @@ def columns_in(
     placed = rows.mutate(
         **{_SPAN: ibis.cases(*((_inside(day, span), number) for number, span in enumerate(wanted)), else_=-1)}
     )
-    inside = _some(placed.filter(placed[_SPAN] >= 0), entity, most * len(wanted))
+    inside = some(placed.filter(placed[_SPAN] >= 0), (_SPAN, entity), most * len(wanted))
     made = dict(_summaries(inside, {entity, moment, _SPAN, *leave}))
     if not made:
         return tuple({} for _ in wanted)
@@ -62,8 +62,10 @@ def _inside(day: ibis.Value, span: Span) -> ibis.Value:
     return (day >= ibis.date(span.start)) & (day < ibis.date(span.end))
 
 
-def _some(rows: ibis.Table, entity: str, most: int) -> ibis.Table:
-    found = rows.select(_SPAN, entity).distinct().count().to_pyarrow().as_py()
+def some(rows: ibis.Table, cases: Sequence[str], most: int) -> ibis.Table:
+    """The rows of about `most` cases, chosen by the hash of the last of the columns that name a case."""
+    *_, entity = cases
+    found = rows.select(*cases).distinct().count().to_pyarrow().as_py()
     if found <= most:
         return rows
     return rows.filter(rows[entity].hash().cast("decimal(38, 0)").abs() % _PARTS < int(most / found * _PARTS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,22 @@ def test_scores_survive_save_and_load(of: Case, tmp_path: Path) -> None:
 def test_predictions_have_one_row_per_key(of: Case) -> None:
     assert len(of.predictions) == distinct(of.predictions, of.record.key) > 0
     assert all(column.null_count == 0 for column in of.predictions.columns)
+
+
+def test_what_was_asked_earlier_can_be_asked_again(of: Case) -> None:
+    """Four weeks of the past and the newest four weeks, as the monitor compares them."""
+    if of.record.asked_between is None or of.record.asked is None:
+        pytest.skip("not watched")
+    month = timedelta(days=28)
+    votes = [name for name in of.matrix.columns if name.endswith("_votes")]  # what people said is not asked
+    unheard = of.matrix.mutate(**{name: ibis.null("string") for name in votes})
+    then, now = (
+        of.record.score(of.model, *of.record.asked_between(unheard, end - month, end, 2000))
+        for end in (END - 2 * month, END)
+    )
+    assert len(then) > 0 and len(now) > 0 and then.schema.equals(now.schema)
+    assert not then.equals(now)
+    assert of.record.asked(of.matrix).asked_at.max().to_pyarrow().as_py() is not None
 
 
 def test_baselines_have_the_columns_and_rows_of_predictions(of: Case) -> None:

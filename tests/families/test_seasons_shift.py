@@ -6,6 +6,7 @@ sales of half a year earlier in their place. DVC and the warehouse are left out 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -22,6 +24,7 @@ from ml.actions import findings, monitor
 from ml.actions.findings import Watched
 from ml.config import MonitorParams
 from ml.families import family
+from ml.families.loading import ABOUT, digests
 from ml.seams.ledger import PROMOTE, Ledger, migrate
 from ml.seams.ledger.models import Look, Run
 from ml.toolkit.paired import spent
@@ -44,10 +47,12 @@ class World:
     backtest: pa.Table
     as_foreseen: ibis.Table
     shifted: ibis.Table
+    fallen: ibis.Table
+    model: Path
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     tables = dict(simulate("small", 7, days=430).tables)
     some = tables["products"].column("product_id").slice(0, 200)
     for name in ("products", "order_lines", "promotions"):
@@ -58,12 +63,19 @@ def world() -> World:
     known = matrix_of({**tables, "order_lines": past}, LEARNT)
     fold = FAMILY.folds(known, LEARNT, PARAMS)[-1]
     judged = FAMILY.score(FAMILY.fit(fold.train, fold.as_of, PARAMS), fold.test, fold.as_of)
-    forecasts = FAMILY.score(FAMILY.fit(known, LEARNT, PARAMS), known, LEARNT)
+    champion = FAMILY.fit(known, LEARNT, PARAMS)
+    folder = tmp_path_factory.mktemp("champion")
+    FAMILY.save(champion, folder / "final")
+    (folder / ABOUT).write_text(json.dumps({"files": digests(folder)}))
+    forecasts = FAMILY.score(champion, known, LEARNT)
+    eighth = future.filter(np.arange(len(future)) % 8 == 0)
     return World(
         published={"forecasts": forecasts},
         backtest=FAMILY.losses(judged, fold.truth.to_pyarrow()),
         as_foreseen=matrix_of({**tables, "order_lines": pa.concat_tables([past, future])}, NOW),
         shifted=matrix_of({**tables, "order_lines": pa.concat_tables([past, other])}, NOW),
+        fallen=matrix_of({**tables, "order_lines": pa.concat_tables([past, eighth])}, NOW),
+        model=folder,
     )
 
 
@@ -151,6 +163,25 @@ def test_what_is_not_to_ask_only_tells(ledger: Ledger, world: World, monkeypatch
     of = replace(watched(ledger, 1), rules=MonitorParams(asks=("age",)))
     seen = looked(ledger, world, world.shifted, monkeypatch, of)
     assert seen.breached and not seen.asked
+
+
+def test_scores_have_drifted_only_where_the_shop_is_another(ledger: Ledger, world: World) -> None:
+    """Four weeks with an eighth of their sales: the forecasts of the next four are unlike any of the year before."""
+    of = watched(ledger, 1)
+    usual, fallen = (
+        {one.name: one for one in findings.scores(of, matrix, world.model)}
+        for matrix in (world.as_foreseen, world.fallen)
+    )
+    assert set(usual) == {"mean", "q10", "q50", "q90"}
+    assert not any(one.breached for one in usual.values())
+    assert fallen["mean"].breached and "earlier windows" in fallen["mean"].why
+    early = replace(of, learnt=run("learnt", "retrain", NOW - timedelta(days=3)))
+    assert list(findings.scores(early, world.as_foreseen, world.model)) == []  # weekdays differ
+
+
+def test_a_champion_that_cannot_score_is_said(ledger: Ledger, world: World) -> None:
+    (said,) = findings.scores(watched(ledger, 1), world.as_foreseen.drop("units_28"), world.model)
+    assert said.breached and "cannot score today's features" in said.why
 
 
 def test_a_forecast_is_not_judged_before_its_horizon_is_over(world: World) -> None:

@@ -69,10 +69,14 @@ def folds(matrix: ibis.Table, as_of: date, params: TemplateParams) -> tuple[Fold
 
 
 def _fold(matrix: ibis.Table, origin: date) -> Fold:
-    known = matrix.filter(matrix.day <= ibis.date(origin))
-    stood = known.mutate(units=ibis.ifelse(known.day < ibis.date(origin), known.units, None))
+    stood = _as_it_stood(matrix, origin)
     truth = matrix.filter(matrix.day == ibis.date(origin)).select("product_id", "day", "units", "category")
     return Fold(f"origin-{origin.isoformat()}", origin, stood, stood, truth.order_by(*KEY))
+
+
+def _as_it_stood(matrix: ibis.Table, origin: date) -> ibis.Table:
+    known = matrix.filter(matrix.day <= ibis.date(origin))
+    return known.mutate(units=ibis.ifelse(known.day < ibis.date(origin), known.units, None))
 
 
 def fit(matrix: ibis.Table, as_of: date, params: TemplateParams) -> Model:
@@ -165,10 +169,15 @@ def asked(matrix: ibis.Table) -> ibis.Table:
     return matrix.mutate(asked_at=matrix.day).drop("day", "units")
 
 
+def asked_between(matrix: ibis.Table, start: date, end: date, most: int) -> tuple[ibis.Table, date]:
+    """What the model would have been given for earlier days, for the monitor: without what nobody knew then."""
+    return _as_it_stood(matrix, end), end
+
+
 FAMILY = Family(
     name="_template", tables=("order_lines", "products"), key=KEY, headline="wape",
     baseline="recent_mean", params=TemplateParams, features=features, folds=folds, fit=fit, save=save, load=load,
     score=score, baselines=baselines, losses=losses, metrics=metrics, explain=explain, figures=figures,
-    publications=publications, asked=asked, purpose="What a family predicts, in a sentence or two.",
-    limitations=("What it cannot do, one sentence each.",),
+    publications=publications, asked=asked, asked_between=asked_between,
+    purpose="What a family predicts, in a sentence or two.", limitations=("What it cannot do, one sentence each.",),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from ml.families.ground_truth.columns import KEY
 from ml.families.ground_truth.explaining import explain
 from ml.families.ground_truth.features import features
 from ml.families.ground_truth.figures import figures
-from ml.families.ground_truth.hindsight import REALISED, asked
+from ml.families.ground_truth.hindsight import REALISED, asked, asked_between
 from ml.families.ground_truth.judge import losses, metrics
 from ml.families.ground_truth.model import fit, load, save
 from ml.families.ground_truth.params import GroundTruthParams
@@ -34,6 +34,7 @@ FAMILY = Family(
     figures=figures,
     publications=publications,
     asked=asked,
+    asked_between=asked_between,
     realised=REALISED,
     purpose="Where a new goal begins in a dialogue, whether it succeeded, which turns left the customer dissatisfied, "
     "and what was wanted: labels for other models to learn from, given only where they are as right as a person's.",

@@ -25,7 +25,7 @@ def folds(matrix: ibis.Table, as_of: date, params: GroundTruthParams) -> tuple[F
 
 
 def _origins(matrix: Table, as_of: date, params: GroundTruthParams) -> list[date]:
-    days = matrix.filter(_annotated(matrix)).group_by("dialogue_id").aggregate(day=matrix.begun.min())
+    days = matrix.filter(annotated(matrix)).group_by("dialogue_id").aggregate(day=matrix.begun.min())
     counted = days.group_by("day").aggregate(n=days.count()).order_by("day").to_pyarrow()
     begun = [day for day in counted.column("day").to_pylist() if day < as_of]
     if len(begun) <= params.windows:
@@ -45,7 +45,8 @@ def _origins(matrix: Table, as_of: date, params: GroundTruthParams) -> list[date
     return found[::-1]
 
 
-def _annotated(matrix: Table) -> BooleanValue:
+def annotated(matrix: Table) -> BooleanValue:
+    """Whether anybody said anything of the row."""
     said = matrix[votes(KINDS[0])].notnull()
     for kind in KINDS[1:]:
         said = said | matrix[votes(kind)].notnull()
@@ -59,8 +60,8 @@ def _fold(matrix: Table, start: date, end: date) -> Fold:
                            for kind in KINDS})  # fmt: skip
     ahead = matrix.filter((matrix.begun >= ibis.date(start)) & (matrix.begun < ibis.date(end)))
     unheard = ahead.mutate(**{votes(kind): ibis.null("string") for kind in KINDS})
-    spoken_of = heard.filter(_annotated(heard)).select("dialogue_id").distinct()
+    spoken_of = heard.filter(annotated(heard)).select("dialogue_id").distinct()
     test = heard.semi_join(spoken_of, "dialogue_id").union(unheard)
-    truth = ahead.filter(_annotated(ahead))
+    truth = ahead.filter(annotated(ahead))
     columns = [*KEY, "domain", "place", "exchanges", "words", *(votes(kind) for kind in KINDS)]
     return Fold(f"from-{start.isoformat()}", start, heard, test, truth.select(*columns).order_by(*KEY))

@@ -10,16 +10,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.families.ground_truth.backtest import annotated
 from ml.families.ground_truth.columns import KEY, KINDS, SIGNALS, labelled, votes
 from ml.families.ground_truth.judge import NAME
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.votes import agreed, votes_of
 from ml.families.record import Realised
+from ml.toolkit.spans import some
 
 
 def asked(matrix: ibis.Table) -> ibis.Table:
     """Every exchange of every dialogue with its signals, on the day on which the dialogue began."""
     return matrix.select(*KEY, "domain", *SIGNALS, asked_at=matrix.begun)
+
+
+def asked_between(matrix: ibis.Table, start: date, end: date, most: int) -> tuple[ibis.Table, date]:
+    """About `most` of the dialogues that began in those days and that nobody annotated."""
+    inside = matrix.filter((matrix.begun >= ibis.date(start)) & (matrix.begun < ibis.date(end)))
+    return some(inside.filter(~annotated(inside)), ("dialogue_id",), most), end
 
 
 def losses(

@@ -7,7 +7,7 @@ from ml.families.relevance_fusion.columns import KEY
 from ml.families.relevance_fusion.explaining import explain
 from ml.families.relevance_fusion.features import features
 from ml.families.relevance_fusion.figures import figures
-from ml.families.relevance_fusion.hindsight import asked
+from ml.families.relevance_fusion.hindsight import asked, asked_between
 from ml.families.relevance_fusion.judge import losses, metrics
 from ml.families.relevance_fusion.model import fit, load, save
 from ml.families.relevance_fusion.params import RelevanceFusionParams
@@ -43,6 +43,7 @@ FAMILY = Family(
     trials=trials,
     serving=SERVING,
     asked=asked,
+    asked_between=asked_between,
     purpose="Ranks the candidates of a query by how relevant annotators would find them and by how often customers "
     "engage with them and buy them once they look at them; one weight decides between the two.",
     better=dict.fromkeys(_HIGHER, "higher"),

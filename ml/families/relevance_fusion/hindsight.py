@@ -6,6 +6,7 @@ another is an estimate, which the backtest already makes of every period.
 
 from __future__ import annotations
 
+from datetime import date
 from functools import reduce
 from operator import add
 
@@ -19,6 +20,18 @@ def asked(matrix: ibis.Table) -> ibis.Table:
 
     Candidates that were not shown are left out: the newest periods have more of these than older ones.
     """
-    shown = reduce(add, (matrix[f"shown_{place}"].fill_null(0) for place in range(1, PLACES + 1)))
-    rows = matrix.filter((matrix.query != NO_QUERY) & (shown > 0))
+    rows = matrix.filter((matrix.query != NO_QUERY) & _shown(matrix))
     return rows.select("query", "product_id", "category", *KNOWN, asked_at=rows.day)
+
+
+def asked_between(matrix: ibis.Table, start: date, end: date, most: int) -> tuple[ibis.Table, date]:
+    """The candidates that were shown in the periods that begin in those days, and all that was known before them.
+
+    All queries: what customers did with a product for one counts for the others.
+    """
+    before = matrix.day < ibis.date(start)
+    return matrix.filter(before | ((matrix.day < ibis.date(end)) & _shown(matrix))), start
+
+
+def _shown(matrix: ibis.Table) -> ibis.Value:
+    return reduce(add, (matrix[f"shown_{place}"].fill_null(0) for place in range(1, PLACES + 1))) > 0

@@ -8,7 +8,7 @@ from ml.families.seasonality.columns import KEY
 from ml.families.seasonality.explaining import explain
 from ml.families.seasonality.features import features
 from ml.families.seasonality.figures import figures
-from ml.families.seasonality.hindsight import REALISED, asked
+from ml.families.seasonality.hindsight import REALISED, asked, asked_between
 from ml.families.seasonality.judge import losses, metrics
 from ml.families.seasonality.model import fit, load, save
 from ml.families.seasonality.params import SeasonalityParams
@@ -34,6 +34,7 @@ FAMILY = Family(
     figures=figures,
     publications=publications,
     asked=asked,
+    asked_between=asked_between,
     realised=REALISED,
     purpose="How many units of each product will be sold on each of the next 28 days (or in each of the next 8 weeks, "
     "where all sales fall on one day of the week), with quantiles; and which products a coming occasion lifts.",

@@ -11,14 +11,21 @@ import pyarrow.compute as pc
 
 from ml.families.record import Realised
 from ml.families.seasonality import rows
-from ml.families.seasonality.backtest import truth
+from ml.families.seasonality.backtest import as_it_stood, truth
 from ml.families.seasonality.judge import losses as losses_of
 from ml.families.seasonality.params import SeasonalityParams
+
+_LONGEST_HORIZON = 182  # days
 
 
 def asked(matrix: ibis.Table) -> ibis.Table:
     """Every product on every day, with what was known of it in the morning."""
     return matrix.mutate(asked_at=matrix.day).drop("day", "title", "step_days", "units")
+
+
+def asked_between(matrix: ibis.Table, start: date, end: date, most: int) -> tuple[ibis.Table, date]:
+    """The matrix as it stood when those days were over, with all products: the forecast of one hangs on the others."""
+    return as_it_stood(matrix, end, _LONGEST_HORIZON), end
 
 
 def losses(

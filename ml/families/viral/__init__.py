@@ -8,7 +8,7 @@ from ml.families.viral.columns import KEY
 from ml.families.viral.explaining import explain
 from ml.families.viral.features import features
 from ml.families.viral.figures import figures
-from ml.families.viral.hindsight import REALISED, asked
+from ml.families.viral.hindsight import REALISED, asked, asked_between
 from ml.families.viral.judge import losses, metrics
 from ml.families.viral.model import fit, load, save, score
 from ml.families.viral.params import ViralParams
@@ -33,6 +33,7 @@ FAMILY = Family(
     figures=figures,
     publications=publications,
     asked=asked,
+    asked_between=asked_between,
     realised=REALISED,
     purpose="From the first posts about a product: the chance that their number doubles, how many there will be in the "
     "end, how long until the peak; and how much attention has lifted its sales. Ranks the collection Internet Famous.",

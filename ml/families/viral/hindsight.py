@@ -13,6 +13,7 @@ from ml.families.record import Realised
 from ml.families.viral.columns import FEATURES
 from ml.families.viral.design import numbers
 from ml.families.viral.params import ViralParams
+from ml.toolkit.spans import some
 
 SETTLED_DAYS = 28
 
@@ -21,6 +22,13 @@ def asked(matrix: ibis.Table) -> ibis.Table:
     """Every cascade at every moment at which it was looked at, with what was known of it then."""
     names = [name for name in FEATURES if name in matrix.columns]
     return matrix.select("cascade_id", "point", "platform", *names, asked_at=matrix.observed_at)
+
+
+def asked_between(matrix: ibis.Table, start: date, end: date, most: int) -> tuple[ibis.Table, date]:
+    """The moments in those days at which about `most` cascades were looked at, as if they were open then."""
+    when = matrix.observed_at
+    inside = matrix.filter((when >= ibis.timestamp(str(start))) & (when < ibis.timestamp(str(end))))
+    return some(inside, ("cascade_id",), most).mutate(open=True), end
 
 
 def losses(
