@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from ml.actions import retrain
 from ml.errors import SeamUnavailable, StaleDecision, UsageError
 from ml.seams.ledger import PROMOTE, REJECT, Ledger, _engine, chained, migrate
 from ml.seams.ledger.models import Base, Look, Run, Snapshot
@@ -61,6 +62,31 @@ def test_the_last_promotion_is_champion_and_a_rejection_changes_nothing(ledger: 
     )
     champion = ledger.champion("one")
     assert champion is not None and (champion.version, champion.seq) == ("1", 1)
+
+
+def reject(ledger: Ledger, family: str, after: int) -> None:
+    ledger.decide(
+        family, after=after, action=REJECT, run_id=f"r{after}", version="9", actor="gate", why="w", verdict={}
+    )
+
+
+def test_looks_are_counted_since_the_champions_promotion(ledger: Ledger) -> None:
+    """What the gate may spend on each (`ml.toolkit.gate`) rests on this count; another family's are not its own."""
+    looks = [retrain.look(ledger, "reign")]
+    for after, decides in enumerate((promote, reject, reject, promote, reject)):
+        if decides is promote:
+            promote(ledger, "reign", after, str(after))
+        else:
+            reject(ledger, "reign", after)
+        looks.append(retrain.look(ledger, "reign"))
+    assert looks == [1, 1, 2, 3, 1, 2]
+    assert retrain.look(ledger, "another") == 1
+
+
+def test_refusals_before_the_first_champion_are_looks_as_well(ledger: Ledger) -> None:
+    for after in range(3):
+        reject(ledger, "young", after)
+    assert retrain.look(ledger, "young") == 4
 
 
 def test_of_many_that_promote_at_once_one_wins(ledger: Ledger) -> None:

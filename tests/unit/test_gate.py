@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from scipy import special, stats
 
@@ -24,6 +26,7 @@ from ml.toolkit.paired import compare, holm, spent
 
 RULES = GateRules()
 YEAR = 365
+Wins = Callable[[np.ndarray, np.ndarray, GateRules], bool]
 
 
 def losses(**models: np.ndarray) -> pa.Table:
@@ -54,7 +57,26 @@ def draw(seed: int, shift: float = 0.0, size: int = 300) -> tuple[np.ndarray, np
     )
 
 
-def year(seed: int, shift: float = 0.0, entities: int = 300, days: int = YEAR) -> list[int]:
+def compared(mine: np.ndarray, champion: np.ndarray, rules: GateRules) -> bool:
+    """Whether the challenger wins, by the comparison alone."""
+    return compare(mine, champion).chance_below(0.0) < rules.level
+
+
+def by_the_gate(mine: np.ndarray, champion: np.ndarray, rules: GateRules) -> bool:
+    """Whether the challenger wins, by the whole gate."""
+    entity = pa.array(np.arange(len(mine)).astype(str))
+    sides = [
+        pa.table(
+            {"case": entity, "entity": entity, "model": [model] * len(loss), "loss": loss, "weight": loss**0}
+        )
+        for model, loss in {CHALLENGER: mine, CHAMPION: champion}.items()
+    ]
+    return verdict(pa.concat_tables(sides), rules).approved
+
+
+def year(
+    seed: int, shift: float = 0.0, entities: int = 300, days: int = YEAR, wins: Wins = compared
+) -> list[int]:
     """Days on which a challenger wins, retrained every day for a year, on hold-outs that share 27 of 28 days.
 
     Losses are heavy-tailed (log-normal with sigma 1.5), as those of shops are. A promotion begins a new reign.
@@ -66,7 +88,7 @@ def year(seed: int, shift: float = 0.0, entities: int = 300, days: int = YEAR) -
     won, look = [], 1
     for day in range(days):
         mine, champion = (volume * (side[day + 27] - (side[day - 1] if day else 0)) for side in totals)
-        if compare(mine * (1 + shift), champion).chance_below(0.0) < replace(RULES, look=look).level:
+        if wins(mine * (1 + shift), champion, replace(RULES, look=look)):
             won.append(day)
             look = 0
         look += 1
@@ -76,6 +98,21 @@ def year(seed: int, shift: float = 0.0, entities: int = 300, days: int = YEAR) -
 def test_in_a_year_of_daily_retrains_an_equal_challenger_hardly_ever_wins() -> None:
     """The budget is 5 % a reign. Of 100 years, 12 with a promotion have a probability below 0.5 % under it."""
     assert sum(bool(year(seed)) for seed in range(100)) <= 11
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_whole_gate_keeps_the_budget_that_the_comparison_keeps(seed: int) -> None:
+    """A promotion a year is rare (above), so a gate that spent 5 % a day would show here on many days."""
+    assert year(seed, wins=by_the_gate) == year(seed)
+
+
+def test_what_is_enough_at_the_first_look_is_not_at_the_three_hundredth() -> None:
+    challenger, champion = draw(8, shift=-0.04)
+    table = losses(**{CHALLENGER: challenger, CHAMPION: champion})
+    first, late = (verdict(table, replace(RULES, look=look)) for look in (1, 300))
+    assert first.headline == late.headline
+    assert first.approved and not late.approved
+    assert "look 300" in late.reasons[0]
 
 
 def test_without_a_budget_it_would_win_in_most_years() -> None:
@@ -161,6 +198,46 @@ def test_a_slice_that_gets_much_worse_stops_a_model_that_is_better_over_all() ->
     assert judged.headline is not None and judged.headline.high < 0
     assert not judged.approved
     assert any("side = left" in reason for reason in judged.reasons)
+
+
+def test_cases_of_one_entity_are_not_counted_as_so_many_proofs() -> None:
+    """Each case five times over, under other names: no more is known than before."""
+    challenger, champion = draw(9, shift=-0.02)
+    once = losses(**{CHALLENGER: challenger, CHAMPION: champion})
+    copies = [
+        once.set_column(0, "case", pa.array([f"{name} {copy}" for name in once["case"].to_pylist()]))
+        for copy in range(5)
+    ]
+    single, many = (verdict(table, RULES).headline for table in (once, pa.concat_tables(copies)))
+    assert single is not None and many is not None
+    assert many.cases == 5 * single.cases
+    assert many.chance == pytest.approx(single.chance)
+    assert 0.001 < single.chance < 0.5
+
+
+def shelves(worse: float, count: int = 20) -> pa.Table:
+    """A challenger with half the loss on each of `count` shelves but one, where its loss is `worse` times as high."""
+    random = np.random.default_rng(2)
+    champion = random.gamma(2.0, 1.0, count * 60)
+    challenger = 0.5 * champion * random.uniform(0.8, 1.2, len(champion))
+    shelf = np.arange(len(champion)) // 60
+    odd = shelf == 7
+    challenger[odd] = champion[odd] * (worse + random.uniform(-0.5, 0.5, odd.sum()))
+    table = losses(**{CHALLENGER: challenger, CHAMPION: champion}).drop_columns("slice_side")
+    return table.append_column("slice_shelf", pa.array([f"{number:02}" for number in shelf] * 2))
+
+
+def test_one_slice_of_many_that_looks_worse_by_chance_stops_nobody() -> None:
+    """Of twenty slices one lies beyond the margin with a chance of 2 %: among so many one such is to be expected."""
+    table = shelves(worse=1.3)
+    alone = verdict(table.filter(pc.equal(table["slice_shelf"], "07")), RULES).guardrails[0].chance
+    judged = verdict(table, RULES)
+    assert 0.01 < alone < 0.05
+    assert judged.approved, judged.reasons
+    assert {guard.scope: guard.chance for guard in judged.guardrails}["shelf = 07"] == pytest.approx(
+        20 * alone
+    )
+    assert not verdict(shelves(worse=1.6), RULES).approved
 
 
 def test_beating_the_champion_is_not_enough_when_the_baseline_is_better() -> None:
