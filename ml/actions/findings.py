@@ -24,7 +24,7 @@ from ml.seams import versioning
 from ml.seams.ledger import Champion, Ledger
 from ml.seams.ledger.models import Run, now
 from ml.seams.quality import fresh_since
-from ml.toolkit.drift import Drift, drifts, worsened
+from ml.toolkit.drift import Change, Drift, drifts, worsened
 from ml.toolkit.gate import CHALLENGER
 from ml.toolkit.paired import Paired, compare
 from ml.toolkit.spans import columns_in, spans
@@ -167,6 +167,7 @@ def _bring(folder: Path, name: str, digest: str) -> Path:
 
 def _turned_out(watched: Watched, ledger: Ledger, losses: pa.Table, run: Run, folder: Path) -> Finding:
     rules = watched.rules
+    found: Paired | Change
     if "expected" in losses.column_names:
         sums = _sums(losses, ("loss", "expected", "weight"))
         found, promised = compare(sums["loss"], sums["expected"]), "what it said of itself"
@@ -189,7 +190,7 @@ def _turned_out(watched: Watched, ledger: Ledger, losses: pa.Table, run: Run, fo
 
 
 def _judged(
-    watched: Watched, losses: pa.Table, run: Run, found: Paired, expected: float, actual: float, promised: str,
+    watched: Watched, losses: pa.Table, run: Run, found: Paired | Change, expected: float, actual: float, promised: str,
     rules: MonitorParams,
 ) -> Finding:  # fmt: skip
     chance = found.chance_above(0.0)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from ml.toolkit.paired import Paired, holm
+from ml.toolkit.paired import holm
 
 Floats = npt.NDArray[np.float64]
 Column = npt.NDArray[np.float64] | npt.NDArray[np.str_]
@@ -150,24 +150,45 @@ def drifts(
     return tuple(replace(one, chance=float(chance)) for one, chance in zip(found, chances, strict=True))
 
 
-def worsened(loss: Floats, weight: Floats, loss_before: Floats, weight_before: Floats) -> Paired:
-    """How much higher sum(loss) / sum(weight) is than before, relatively; arrays are sums per entity of two periods.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A ratio of two periods' losses: now over then, with the standard error of its logarithm."""
+
+    ratio: float
+    error: float
+    freedom: float
+
+    @property
+    def difference(self) -> float:
+        """How much higher it is now, relatively."""
+        return self.ratio - 1
+
+    def chance_above(self, margin: float) -> float:
+        """p-value of "the difference is `margin` or less", against "it is above"."""
+        excess = np.log(self.ratio) - np.log1p(margin) if self.ratio > 0 else -np.inf
+        if self.error <= 0 or not np.isfinite(excess):
+            return 0.0 if excess > 0 else 1.0
+        return float(stats.t.sf(excess / self.error, self.freedom))
+
+
+def worsened(loss: Floats, weight: Floats, loss_before: Floats, weight_before: Floats) -> Change:
+    """How much higher sum(loss) / sum(weight) is than before; arrays are sums per entity of two periods.
 
     The two are taken for independent. Variances are those of the linearised ratios (Cochran 1977, chapter 6), joined
-    by the delta method, with Satterthwaite's degrees of freedom (1946).
+    by the delta method on the scale of logarithms (a loss that is many times what it was is known to few per cent of
+    itself, not of what it was), with Satterthwaite's degrees of freedom (1946).
     """
     (now, spread, freedom), (then, spread_then, freedom_then) = (
         _ratio(loss, weight), _ratio(loss_before, weight_before),
     )  # fmt: skip
-    if then <= 0:
-        return Paired(float("inf") if now > 0 else 0.0, 0.0, 1.0)
-    scale = now / then
-    parts = np.array([spread / then, scale * spread_then / then]) ** 2
+    if then <= 0 or now <= 0:
+        return Change(float("inf") if now > 0 else now / then if then > 0 else 1.0, 0.0, 1.0)
+    parts = np.array([spread / now, spread_then / then]) ** 2
     total = float(parts.sum())
     if total <= 0:
-        return Paired(scale - 1, 0.0, 1.0)
+        return Change(now / then, 0.0, 1.0)
     joined = total**2 / float((parts**2 / np.array([freedom, freedom_then])).sum())
-    return Paired(scale - 1, float(np.sqrt(total)), max(joined, 1.0))
+    return Change(now / then, float(np.sqrt(total)), max(joined, 1.0))
 
 
 def _ratio(loss: Floats, weight: Floats) -> tuple[float, float, float]:

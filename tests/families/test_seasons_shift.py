@@ -1,7 +1,7 @@
 """The season shifts, and a retrain is asked for; nothing shifts, and it is not: judged with a real model.
 
 What a champion said four weeks ago is held against what was sold since, once as the world goes on and once with the
-sales of half a year earlier in their place. DVC and the warehouse are left out (see tests/integration/test_monitor.py).
+sales of half a year earlier in their place. DVC and the warehouse are left out (test_monitor.py has them).
 """
 
 from __future__ import annotations

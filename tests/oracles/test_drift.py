@@ -130,6 +130,15 @@ def test_worsened_keeps_its_level_and_finds_what_is_there() -> None:
     assert np.mean(np.array(chances[3.0]) < 0.05) > 0.75
 
 
+def test_a_loss_of_many_times_what_it_was_is_found_however_uneven_the_entities_are() -> None:
+    """Sales all but ended: what is left is some ten units, and the error is some fifty times what it was."""
+    random = np.random.default_rng(8)
+    then = random.lognormal(1, 1, 40)
+    now = random.poisson(then / 15).astype(float)
+    found = worsened(np.abs(then - now), now, 0.3 * then, then)
+    assert found.difference > 10 and found.chance_above(0.0) < 1e-3
+
+
 def test_worsened_on_paper() -> None:
     even = np.ones(4)
     assert worsened(2 * even, even, even, even).difference == 1.0
