@@ -24,7 +24,8 @@ from typing import Any
 from sqlalchemy import create_engine, insert
 
 from ml.config import load_params, settings
-from ml.seams.ledger import PROMOTE, REJECT, chained, migrate
+from ml.seams.ledger import PROMOTE, REJECT, migrate
+from ml.seams.ledger.chain import chained
 from ml.seams.ledger.models import Decision, Look, Publication, Run, Snapshot
 
 PAGES = ("", "families/seasonality", "families/seasonality?version=7")
@@ -186,10 +187,10 @@ def decisions(family: str, count: int) -> Iterator[dict[str, Any]]:
         fields = {
             "family": family, "seq": day + 1, "action": PROMOTE if day % 10 == 0 else REJECT,
             "run_id": f"{family}-{day}", "version": str(day + 1), "actor": "gate", "why": verdict(day)["reasons"][0],
-            "verdict": verdict(day),
+            "verdict": verdict(day), "decided_at": _at(day),
         }  # fmt: skip
         digest = chained(previous, fields)
-        yield {**fields, "decided_at": _at(day), "previous": previous, "digest": digest}
+        yield {**fields, "previous": previous, "digest": digest}
         previous = digest
 
 

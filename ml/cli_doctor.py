@@ -31,7 +31,9 @@ def doctor(
 ) -> None:
     """Do ledger, registry, data and publications agree? Exit code 0 if they do, 3 if not.
 
-    A broken chain of decisions and lost data are named and left to a person. Example: bellwether doctor --mend
+    Decisions that were changed or deleted, and lost data, are named and left to a person.
+
+    Example: bellwether doctor --mend
     """
     from ml.actions import doctor as actions
 

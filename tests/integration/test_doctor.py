@@ -1,29 +1,24 @@
 """The doctor names what disagrees and mends what is safe; promote, publish and roll back may be killed at every step.
 
-Readers see the old or the new champion then, complete, and `doctor --mend` ends in agreement. Nobody keeps the list of
-steps: a first run is traced line by line, and whatever changes something on disk is a step. Then a process is killed
-(SIGKILL) before the first of them, and after each.
+Readers see the old or the new champion then, complete, and `doctor --mend` ends in agreement. A process is killed
+(SIGKILL) before the first of its steps, and after each (`killing` finds them).
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
 import shutil
 import signal
 import sqlite3
-import sys
-import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import duckdb
 import pytest
+from killing import Shop, killed_at, steps
 from tiny_shop import AS_OF, NAME, TWO, build, tiny
 from typer.testing import CliRunner
 
@@ -42,119 +37,8 @@ from ml.seams.ledger.models import Run
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 WARM = ("mlflow.artifacts", "mlflow.pyfunc", "mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store",
         "mlflow.store.model_registry.sqlalchemy_store", "alembic.command", "ibis.backends.duckdb")  # fmt: skip
-CODE = str(Path(swap.__file__).parents[1])
-BUILT = ("ingest-1", "tiny-1", "tiny-2", "publish-1")
 SHARE = {"1": 3.0, "2": 1.0}
 """What the two versions say, and by what it is known whose word a table or a page is."""
-
-
-def in_child(act: Callable[[], Any], note: Path) -> Any:
-    """What `act` returns in a process of its own, which opens every database anew; its exit by signal, if killed."""
-    note.unlink(missing_ok=True)
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            note.write_text(json.dumps(act()))
-            code = 0
-        except BaseException:
-            note.write_text(json.dumps({"raised": traceback.format_exc()}))
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        return {"killed": os.WTERMSIG(status)}
-    said = json.loads(note.read_text())
-    assert not (isinstance(said, dict) and "raised" in said), said["raised"]
-    return said
-
-
-def on_each_line(visit: Callable[[], None]) -> None:
-    """Call `visit` before each line of ours that this thread goes on to execute."""
-
-    def local(frame: FrameType, event: str, arg: Any) -> Any:
-        if event == "line":
-            visit()
-        return local
-
-    sys.settrace(lambda frame, event, arg: local if frame.f_code.co_filename.startswith(CODE) else None)
-
-
-def on_disk(home: Path) -> tuple[Any, ...]:
-    """What a change of anything that lasts would change: databases, pages, workspaces (half-made ones as a whole)."""
-    stores = sorted(path for path in home.iterdir() if path.is_file() and not path.name.endswith("-shm"))
-    marks = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in stores]
-    shown = [
-        (str(path), str(path.readlink()) if path.is_symlink() else "")
-        for path in (home / "reports").rglob("*")
-    ]
-    runs = [path for path in (home / "runs").iterdir() if path.name not in BUILT]
-    made = [
-        str(path)
-        for run in runs
-        for path in (run, *(() if run.name.startswith(".") else run.glob("data/*/*")))
-    ]
-    return (*marks, *sorted(shown), *sorted(made))
-
-
-def steps(act: Callable[[], object], home: Path) -> list[int]:
-    """Lines by their number in the order of execution: the first, and each before which something lasting was changed.
-
-    What is not yet on disk is lost with the process: between two changes it does not matter where it is killed.
-    """
-    count, last, found = 0, on_disk(home), {1}
-
-    def visit() -> None:
-        nonlocal count, last
-        count += 1
-        now = on_disk(home)
-        if now != last:
-            found.add(count)
-            last = now
-
-    on_each_line(visit)
-    act()
-    sys.settrace(None)
-    return sorted(found)
-
-
-def killed_at(number: int, act: Callable[[], object]) -> None:
-    count = 0
-
-    def visit() -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    on_each_line(visit)
-    act()
-
-
-@dataclass(frozen=True)
-class Shop:
-    home: Path
-    before: Path
-    note: Path
-
-    def restore(self) -> None:
-        """Everything that can change, as it was; the data cache only grows."""
-        for path in self.home.iterdir():
-            if path.name not in ("cache", "artifacts", "dvc-site"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(self.before, self.home, symlinks=True, dirs_exist_ok=True)
-
-    def keep(self) -> None:
-        left = shutil.ignore_patterns("cache", "artifacts", "dvc-site")
-        shutil.rmtree(self.before, ignore_errors=True)
-        shutil.copytree(self.home, self.before, symlinks=True, ignore=left)
-
-    def fresh(self) -> None:
-        """Everything as it was built."""
-        Shop(self.home, self.before.with_name("base"), self.note).restore()
-
-    def run(self, act: Callable[[], Any]) -> Any:
-        return in_child(act, self.note)
 
 
 @pytest.fixture(scope="module")
@@ -379,6 +263,26 @@ def test_a_changed_file_of_the_cache_goes_where_the_remote_has_it_and_stays_wher
     (code, without), (mended, deeds), there = built.run(act)
     assert code == 3 and not without["findings"][0]["mendable"]
     assert (mended, deeds["agree"], there) == (0, True, False)
+
+
+def test_a_deleted_last_decision_is_told_and_nothing_follows_who_deleted_it(built: Shop) -> None:
+    def act() -> list[Any]:
+        _promoted_and_published()
+        with sqlite3.connect(built.home / "ledger.db") as ledger:
+            ledger.execute("DROP TRIGGER decisions_no_DELETE")
+            ledger.execute("DELETE FROM decisions WHERE seq = 2")
+        assert Ledger(settings().ledger).broken_chain(NAME) == []
+        return [told("--mend"), seen(built.home)]
+
+    built.fresh()
+    (code, left), shown = built.run(act)
+    said = {item["what"]: item for item in left["findings"]}
+    assert (code, left["mended"]) == (3, [])
+    lost = said[f"a decision about run {TWO} is not in the ledger"]
+    assert lost["expected"] == "decision 2 about it" and "backup" in lost["next_step"]
+    assert not any(item["mendable"] for item in left["findings"])
+    assert said["another version than the champion is published"]["next_step"].startswith("first the ledger")
+    assert shown == {"ledger": "1", "alias": "2", "tables": "2", "pages": "2"}
 
 
 def test_who_is_at_work_is_left_alone(built: Shop) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from sqlalchemy import create_engine
 
 from ml.actions import retrain
 from ml.errors import SeamUnavailable, StaleDecision, UsageError
-from ml.seams.ledger import PROMOTE, REJECT, Ledger, _engine, chained, migrate
-from ml.seams.ledger.models import Base, Look, Run, Snapshot
+from ml.seams.ledger import DECIDED, PROMOTE, REJECT, Ledger, _engine, migrate
+from ml.seams.ledger.chain import CHAINED, GENESIS, chained
+from ml.seams.ledger.models import Base, Decision, Look, Run, Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +106,41 @@ def test_of_many_that_promote_at_once_one_wins(ledger: Ledger) -> None:
 def test_the_chain_shows_tampering(ledger: Ledger) -> None:
     for number in range(5):
         promote(ledger, "chain", number, str(number + 1))
-    previous = "0" * 64
+    assert ledger.broken_chain("chain") == []
+    previous = GENESIS
     for row in ledger.decisions("chain"):
-        fields = {
-            name: getattr(row, name)
-            for name in ("family", "seq", "action", "run_id", "version", "actor", "why", "verdict")
-        }
+        fields = {name: getattr(row, name) for name in CHAINED}
         assert row.previous == previous
         assert row.digest == chained(previous, fields)
-        assert row.digest != chained(previous, {**fields, "why": "another"})
+        for change in ({"why": "another"}, {"decided_at": row.decided_at + timedelta(microseconds=1)}):
+            assert row.digest != chained(previous, {**fields, **change})
         previous = row.digest
+
+
+def test_a_decision_of_the_first_ledgers_whose_digest_leaves_its_time_out_is_still_as_written(
+    ledger: Ledger,
+) -> None:
+    fields = {
+        "family": "old",
+        "seq": 1,
+        "action": PROMOTE,
+        "run_id": "r",
+        "version": "1",
+        "actor": "a",
+        "why": "w",
+    }
+    digest = chained(GENESIS, {**fields, "verdict": {"a": 0.1}})
+    with ledger._session() as session:
+        session.add(Decision(**fields, verdict={"a": 0.1}, previous=GENESIS, digest=digest))
+    promote(ledger, "old", 1, "2")
+    assert ledger.broken_chain("old") == []
+
+
+def test_a_run_notes_the_number_of_the_last_decision_about_it(ledger: Ledger) -> None:
+    ledger.open_run(Run(run_id="rn", kind="retrain", family="noted", as_of=date(2025, 1, 1), notes={"v": 1}))
+    promote(ledger, "noted", 0, "n")
+    promote(ledger, "noted", 1, "n")
+    assert ledger.run("rn").notes == {"v": 1, DECIDED: 2}
 
 
 def seal(ledger: Ledger, run: str, day: int, tables: str, shop: str = "s") -> None:

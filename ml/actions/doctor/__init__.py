@@ -6,14 +6,15 @@
     publications  tables in the warehouse and landing pages
     leftovers     what killed processes have left
 
-Mending moves an alias, sets tags, publishes again, and removes what nobody works on. A broken chain, lost data and
-a version that is gone are for people.
+Mending moves an alias, sets tags, publishes again, and removes what nobody works on. A broken chain, a lost decision,
+lost data and a version that is gone are for people. Where the ledger was changed, nothing of the family is mended: it
+would follow whoever changed it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ml.actions.doctor import data, decisions, leftovers, publications, registry
@@ -47,7 +48,7 @@ def examine(family: str | None = None, *, step: Step = lambda _text: None) -> li
         params.entry(family)
     names = params.families if family is None else (family,)
     ledger, tracking = Ledger(at.ledger), Tracking(at.mlflow)
-    found = [item for name in names for item in _of(Case(name, at, ledger, tracking), step)]
+    found = [item for name in names for item in _believed(_of(Case(name, at, ledger, tracking), step))]
     return [*found, *(leftovers.anywhere(at) if family is None else ())]
 
 
@@ -63,6 +64,17 @@ def _of(case: Case, step: Step) -> Iterator[Finding]:
                 expected=str(error.expected or "an answer"),
                 next_step=error.next_step or "look at the log",
             )
+
+
+def _believed(found: Iterable[Finding]) -> list[Finding]:
+    """The findings about one family; none of them can be mended where its ledger cannot be believed."""
+    items = list(found)
+    if not any(item.untrusted for item in items):
+        return items
+    return [
+        replace(item, mend=None, next_step=f"first the ledger: then {item.next_step}") if item.mend else item
+        for item in items
+    ]
 
 
 def mend(

@@ -22,7 +22,10 @@ class Mend:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Two things that disagree; without `mend`, a person has to look."""
+    """Two things that disagree; without `mend`, a person has to look.
+
+    untrusted: the ledger itself cannot be believed, and so nothing of the family may follow it.
+    """
 
     family: str
     what: str
@@ -30,6 +33,7 @@ class Finding:
     expected: str
     next_step: str
     mend: Mend | None = None
+    untrusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,14 @@ class Case:
         return self.ledger.decisions(self.family)
 
     def finding(
-        self, what: str, *, found: str, expected: str, next_step: str, mend: Mend | None = None
+        self,
+        what: str,
+        *,
+        found: str,
+        expected: str,
+        next_step: str,
+        mend: Mend | None = None,
+        untrusted: bool = False,
     ) -> Finding:
         """A disagreement about this family."""
-        return Finding(self.family, what, found, expected, next_step, mend)
+        return Finding(self.family, what, found, expected, next_step, mend, untrusted)

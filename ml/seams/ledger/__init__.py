@@ -5,8 +5,6 @@ It decides who is champion: the last promotion of a family. Everything else (MLf
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,13 +19,14 @@ from sqlalchemy.orm import Session
 
 from ml.config import OTHER_HOME, to_reach
 from ml.errors import SeamUnavailable, StaleDecision, UsageError, usable
-from ml.seams.ledger.models import Decision, Look, Publication, Run, Snapshot
+from ml.seams.ledger.chain import GENESIS, broken, chained
+from ml.seams.ledger.models import Decision, Look, Publication, Run, Snapshot, now
 
 PROMOTE, REJECT, ROLL_BACK = "promote", "reject", "roll back"
 ENTHRONES = (PROMOTE, ROLL_BACK)
 """The decisions that put a version into service."""
-_CHAINED = ("family", "seq", "action", "run_id", "version", "actor", "why", "verdict")
-_GENESIS = "0" * 64
+DECIDED = "decision"
+"""Note of a run: the number of the last decision about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +245,7 @@ class Ledger:
         why: str,
         verdict: Mapping[str, Any],
     ) -> Decision:
-        """Append a decision that was made knowing decision number `after` (0: none).
+        """Append a decision that was made knowing decision number `after` (0: none); its run notes its number.
 
         Raises StaleDecision if another one came in between.
         """
@@ -259,6 +258,7 @@ class Ledger:
             "actor": actor,
             "why": why,
             "verdict": dict(verdict),
+            "decided_at": now(),
         }
         try:
             with self._session() as session:
@@ -273,10 +273,13 @@ class Ledger:
         )
         if (last.seq if last else 0) != after:
             raise _stale(family, after)
-        previous = last.digest if last else _GENESIS
+        previous = last.digest if last else GENESIS
         decision = Decision(**fields, previous=previous, digest=chained(previous, fields))
         session.add(decision)
         session.flush()
+        run = session.get(Run, fields["run_id"], with_for_update=True)
+        if run is not None:
+            run.notes = {**run.notes, DECIDED: decision.seq}
         return decision
 
     def decisions(self, family: str) -> list[Decision]:
@@ -288,18 +291,7 @@ class Ledger:
 
     def broken_chain(self, family: str) -> list[str]:
         """What is wrong with a family's chain of decisions, in words; [] for a chain without a gap or a change."""
-        previous, wrong = _GENESIS, []
-        for number, row in enumerate(self.decisions(family), start=1):
-            fields = {name: getattr(row, name) for name in _CHAINED}
-            if row.seq != number:
-                wrong.append(f"{family}: decision {number} is missing; {row.seq} follows")
-                break
-            if row.previous != previous or row.digest != chained(previous, fields):
-                wrong.append(
-                    f"{family}: decision {row.seq} is not what was written on {row.decided_at:%Y-%m-%d}"
-                )
-            previous = row.digest
-        return wrong
+        return broken(family, self.decisions(family))
 
     def runs_of(self, family: str, status: str | None = None, *, kind: str = "retrain") -> list[Run]:
         """Retrains (or another kind of runs) of a family (in one state), oldest first."""
@@ -368,12 +360,6 @@ class Ledger:
             return list(
                 session.scalars(rows.order_by(Look.looked_at.desc(), Look.run_id.desc()).limit(limit))
             )
-
-
-def chained(previous: str, fields: Mapping[str, Any]) -> str:
-    """SHA-256 over the previous decision's digest and this decision's fields: a changed row breaks the chain."""
-    body = json.dumps({"previous": previous, **fields}, sort_keys=True, default=str)
-    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def _stale(family: str, after: int) -> StaleDecision:
