@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -41,6 +41,8 @@ EXPLAINED = 20
 TIMED = 5
 """Answers that are timed."""
 MADE = ("features", "model", "evaluation", "verdict")
+REJUDGED = ("evaluation", "verdict", "workspace", "workspace/params")
+"""Files of a recorded run that another judgement replaces."""
 
 
 def record(run_id: str) -> Recorded:
@@ -66,6 +68,30 @@ def record(run_id: str) -> Recorded:
     )
     log.info("recorded %s version %s: %s", run.family, recorded.version, recorded.url)
     return recorded
+
+
+def record_again(run_id: str) -> None:
+    """Record a new judgement on a version that is recorded: MLflow, the model card and the desk show the last one."""
+    at = settings()
+    ledger = Ledger(at.ledger)
+    run = ledger.run(run_id)
+    with workspace.held(workspace.existing(run_id)):
+        entry = _entry(at, run, _served(run), run.notes["measured"])
+        amended = replace(
+            entry,
+            tags={**entry.tags, "judged_again": _opponent(ledger, run)},
+            files={name: entry.files[name] for name in REJUDGED},
+            figures={},
+        )
+        Tracking(at.mlflow).amend(amended, run.notes["mlflow_run_id"], run.notes["version"])
+    ledger.update_run(run_id, status="recorded", notes={NOTE: _judged(entry)})
+    log.info("recorded the new judgement on %s version %s", run.family, run.notes["version"])
+
+
+def _opponent(ledger: Ledger, run: Run) -> str:
+    champion = ledger.champion(str(run.family))
+    look = workspace.params_of(run.run_id).gate.look
+    return f"against version {champion.version if champion else 'none'}, at look {look}"
 
 
 def _judged(entry: Record) -> dict[str, Any]:

@@ -317,7 +317,9 @@ def _promoted_since(ledger: Ledger, run: Run) -> bool:
 
 
 def rejudge(run_id: str, decided_after: int) -> None:
-    """Compare the run's version with the champion of now, in the run's workspace."""
+    """Compare the run's version with the champion of now, in the run's workspace, and record what the gate says."""
+    from ml.actions.record import record_again  # which imports this module
+
     ledger = Ledger(settings().ledger)
     family = str(ledger.run(run_id).family)
     folder = handover.take(run_id)
@@ -330,6 +332,7 @@ def rejudge(run_id: str, decided_after: int) -> None:
     for stage in ("evaluate", "gate"):
         handover.run_stage(run_id, stage_name(stage, family))
     finish_stages(run_id)
+    record_again(run_id)
     ledger.update_run(run_id, notes={"decided_after": decided_after})
 
 

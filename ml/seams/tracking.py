@@ -139,6 +139,24 @@ class Tracking:
             found = self._recorded(client, entry)
             return found or self._log(client, entry)
 
+    def amend(self, entry: Record, mlflow_run_id: str, version: str) -> None:
+        """Replace what was recorded of a version by what a later judgement says: metrics, tags, files, description.
+
+        The run stays finished all the while (an unfinished one is forgotten), and keeps its parameters: MLflow takes
+        each but once.
+        """
+        with self._reachable() as client:
+            _log_metrics(client, mlflow_run_id, entry.metrics)
+            experiment = client.get_run(mlflow_run_id).info.experiment_id
+            children = f"tags.`mlflow.parentRunId` = '{mlflow_run_id}'"
+            for child in client.search_runs([experiment], children):
+                window = child.data.tags.get("bellwether.window", "")
+                _log_metrics(client, child.info.run_id, entry.windows.get(window, {}))
+            _log_files(client, mlflow_run_id, entry)
+            for key, value in entry.tags.items():
+                client.set_tag(mlflow_run_id, key, value)
+            _describe(client, entry, version)
+
     def set_champion(self, family: str, version: str) -> None:
         """Let the alias `champion` follow the ledger."""
         with self._reachable() as client:
@@ -260,12 +278,10 @@ class Tracking:
             self._log_windows(entry)
             self._log_trials(entry)
             _log_data(entry.data)
-            _log_files(entry)
+            _log_files(client, run.info.run_id, entry)
             version = _register(entry)
             client.set_tag(run.info.run_id, "bellwether.version", version)
-            for key, value in entry.tags.items():
-                client.set_model_version_tag(entry.family, version, key, value)
-            client.update_model_version(entry.family, version, description=_in_short(entry.card))
+            _describe(client, entry, version)
         return Recorded(run.info.run_id, version, self._run_link(run))
 
     def forget_unfinished(self, run_id: str) -> None:
@@ -387,17 +403,28 @@ def _log_data(inputs: Sequence[DataInput]) -> None:
         mlflow.log_input(dataset, context="training", tags={"rows": str(item.rows), "dvc": item.digest})
 
 
-def _log_files(entry: Record) -> None:
+def _log_metrics(client: MlflowClient, run: str, metrics: Mapping[str, float]) -> None:
+    for name, value in _allowed(metrics).items():
+        client.log_metric(run, name, value)
+
+
+def _log_files(client: MlflowClient, run: str, entry: Record) -> None:
     import matplotlib
-    import mlflow
 
     matplotlib.use("Agg")
-    mlflow.log_text(entry.card, "model_card.md")
-    mlflow.log_text("\n".join(f"- {line}" for line in entry.verdict), "verdict/verdict.md")
+    client.log_text(run, entry.card, "model_card.md")
+    client.log_text(run, "\n".join(f"- {line}" for line in entry.verdict), "verdict/verdict.md")
     for name, figure in entry.figures.items():
-        mlflow.log_figure(figure, f"plots/{name}.png")
+        client.log_figure(run, figure, f"plots/{name}.png")
     for target, path in entry.files.items():
-        mlflow.log_artifacts(str(path), target) if path.is_dir() else mlflow.log_artifact(str(path), target)
+        log_path = client.log_artifacts if path.is_dir() else client.log_artifact
+        log_path(run, str(path), target)
+
+
+def _describe(client: MlflowClient, entry: Record, version: str) -> None:
+    for key, value in entry.tags.items():
+        client.set_model_version_tag(entry.family, version, key, value)
+    client.update_model_version(entry.family, version, description=_in_short(entry.card))
 
 
 def _register(entry: Record) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -9,14 +10,21 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.definitions.param import process_params
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, ParamValidationError
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+    ParamValidationError,
+)
 
 from ml.errors import UsageError
+from ml.toolkit.gate import Comparison
 from plugins import dag_params
 from plugins.approval import AskPerson
 from plugins.stage_tasks import PromoteTask
 
 LOSS = "loss 0.3 against 0.4 of the champion"
+GUARD = Comparison("champion", "country = FI", 80, 0.41, 0.4, 0.025, -0.01, 0.06, 0.2)
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the actions are told; the gate was won."""
     told: dict[str, Any] = {"won": True, "refused": [], "promoted": [], "asked": [], "decided": False}
     limit = {"metric": "coverage_80", "value": 0.8, "low": 0.6, "high": 0.95}
-    verdict = {"approved": True, "reasons": [LOSS], "headline": None, "guardrails": [], "limits": [limit]}
+    verdict = {"approved": True, "reasons": [LOSS], "guardrails": [asdict(GUARD)], "limits": [limit]}
 
     def refuse(run: str, **why: str) -> None:
         if told["decided"]:
@@ -51,6 +59,8 @@ TI = SimpleNamespace(
     dag_id="retrain_seasonality",
     run_id="manual__2024-03-01",
     task_id="approve",
+    map_index=-1,
+    xcom_push=lambda key, value: None,
     xcom_pull=lambda **asked: "http://mlflow/runs/9",
 )
 
@@ -70,6 +80,38 @@ def test_the_form_is_valid_before_anybody_fills_it_in() -> None:
         process_params(dag, task, {"why": ""}, suppress_exception=False)
 
 
+@pytest.fixture
+def gated(pipeline: Any) -> DAG:
+    """The DAG of a family whose policy is `human`, with five hours to answer."""
+    from dags.retrain import retrain
+
+    entry = pipeline.families["seasonality"].model_copy(update={"approval": "human", "answer_within": 5.0})
+    params = pipeline.params.model_copy(update={"families": {"seasonality": entry}})
+    return retrain(replace(pipeline, params=params), "seasonality")
+
+
+def test_the_deadline_is_the_policys(gated: DAG) -> None:
+    task = gated.get_task("approve")
+    assert isinstance(task, AskPerson)
+    assert task.response_timeout == timedelta(hours=5)
+    assert task.execution_timeout is None  # which would end the waiting sooner, and as a failure
+
+
+def test_a_rejection_skips_what_follows_and_fails_nothing(asked: dict[str, Any], gated: DAG) -> None:
+    """Airflow ends a task that raises this as a success; the skipped one is the last, so the run is a success too."""
+    task = gated.get_task("approve").prepare_for_execution()
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        _answer(task, "Reject")
+    assert list(skipped.value.tasks) == ["promote"]
+    assert gated.get_task("promote").downstream_task_ids == set()
+    assert [actor["actor"] for _, actor in asked["refused"]] == ["ada"]
+
+
+def test_an_approval_skips_nothing(asked: dict[str, Any], gated: DAG) -> None:
+    answer = _answer(gated.get_task("approve").prepare_for_execution(), "Approve")
+    assert answer["chosen_options"] == ["Approve"] and answer["params_input"] == {"why": "fits the range"}
+
+
 def _execute(task: AskPerson) -> None:
     type(task).execute.__wrapped__(task, {"ti": TI})  # without Airflow's guard against calling it by hand
 
@@ -82,13 +124,14 @@ def _answer(task: AskPerson, choice: str, **more: Any) -> Any:
         "responded_by_user": {"id": "1", "name": "ada"},
         **more,
     }
-    return task.execute_complete({}, event)
+    return task.execute_complete({"task": task, "ti": TI}, event)
 
 
 def test_verdict_and_links_are_before_the_person(asked: dict[str, Any]) -> None:
     _execute(_task())
     for expected in (
         f"- {LOSS}",
+        f"- Guardrail kept (no worse than by 25%): {GUARD.words()}.",
         "- Limit kept: coverage_80 is 0.8",
         "(http://mlflow/runs/9)",
         "/bellwether/runs/ingest-7/docs/order_lines/index.html",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from airflow.sdk.exceptions import (
 )
 
 from ml import errors
+from ml.toolkit.gate import Comparison
 from plugins import stage_tasks
 from plugins.stage_tasks import HOPELESS, StageTask, errors_decide
 
@@ -260,6 +262,20 @@ def test_a_lost_gate_skips_the_promotion_and_says_why(bag: Any, monkeypatch: pyt
         act(task, context(task))
     monkeypatch.setattr("ml.actions.retrain.approve", lambda run: True)
     assert act(task, context(task)) is None
+
+
+def test_the_verdict_is_in_the_log_of_the_task(
+    bag: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = Comparison("champion", "country = FI", 80, 0.41, 0.4, 0.025, -0.01, 0.06, 0.2)
+    verdict = {"approved": True, "reasons": ["better"], "guardrails": [asdict(guard)]}
+    monkeypatch.setattr("ml.actions.retrain.approve", lambda run: True)
+    monkeypatch.setattr("ml.actions.retrain.verdict_of", lambda run: verdict)
+    task = task_of(bag, "retrain_seasonality", "approve")
+    monkeypatch.setattr(type(task), "log", LOG)
+    with caplog.at_level(logging.INFO):
+        act(task, context(task))
+    assert f"Guardrail kept (no worse than by 25%): {guard.words()}." in caplog.messages
 
 
 def test_record_links_to_mlflow_and_hands_on_the_run(bag: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,6 +259,17 @@ def test_a_metric_beyond_its_limits_stops_a_better_model(value: float | None, sa
     assert f"coverage_80 {said}; it must lie between 0.7 and 0.9" in judged.reasons
 
 
+def test_in_words_each_guardrail_says_whether_it_was_kept() -> None:
+    judged = verdict(shelves(worse=1.6, count=8), RULES)
+    said, guards = in_words(as_json(judged)), judged.guardrails
+    assert judged.headline is not None and said[1] == f"All cases: {judged.headline.words()}."
+    broken = next(guard for guard in guards if guard.scope == "shelf = 07")
+    assert f"Guardrail BROKEN (no worse than by 25%): {broken.words()}." in said
+    for guard in guards:
+        if guard is not broken:
+            assert f"Guardrail kept (no worse than by 25%): {guard.words()}." in said
+
+
 def test_what_is_measured_later_can_still_refuse() -> None:
     challenger, champion = draw(6, shift=-0.3)
     said = as_json(verdict(losses(**{CHALLENGER: challenger, CHAMPION: champion}), RULES))
