@@ -47,6 +47,28 @@ def learn_calibration(scores: Floats, happened: Floats, least: int = 40) -> Cali
     return Calibration(tuple(kept.tolist()), tuple(made[first].tolist()))
 
 
+def among_beliefs(
+    scores: Floats, belief: Floats, prior: float | Floats, rounds: int = 30
+) -> tuple[Calibration, Floats]:
+    """A calibration on what votes and scores say together, and that (Raykar et al. 2010, "Learning from crowds").
+
+    `belief`: from votes alone, that it happened; `prior`: how often it does, of all cases or of each. A belief from few
+    votes is drawn towards the prior; averaged over cases that look alike it still is. So the votes' odds are taken
+    against what the scores say of the case instead of the prior, which the calibration says, in turn.
+    """
+    votes = _log_odds(belief) - _log_odds(np.broadcast_to(prior, belief.shape))
+    both = belief
+    for _ in range(rounds):
+        calibration = learn_calibration(scores, both)
+        both = 1 / (1 + np.exp(-(_log_odds(calibration.of(scores)) + votes)))
+    return calibration, both
+
+
+def _log_odds(probability: Floats) -> Floats:
+    held = np.clip(probability, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(held / (1 - held)), dtype=np.float64)
+
+
 def expected_calibration_error(probability: Floats, happened: Floats, bins: int = 10) -> float:
     """Mean distance between stated and found frequency over `bins` bins of equal width (Naeini et al. 2015)."""
     if not len(probability):

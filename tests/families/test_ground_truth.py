@@ -18,12 +18,11 @@ from small_shop import END, materialised, opened, shop
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.families.ground_truth import FAMILY, coherence, reading
-from ml.families.ground_truth.binary import among_beliefs
 from ml.families.ground_truth.exchanges import read_exchanges
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.scoring import predictions
 from ml.families.ground_truth.votes import agreed, consensus, one_left_out, shares
-from ml.toolkit.calibration import learn_calibration
+from ml.toolkit.calibration import among_beliefs, learn_calibration
 from ml.toolkit.encoders import BUNDLED, SentenceEncoder
 
 PARAMS = GroundTruthParams(rounds=20, word_bits=12, folds=3, components=4, nthread=1, encoder="")

@@ -10,6 +10,8 @@ from scipy.sparse import csr_matrix
 
 from ml.families.ground_truth import intents
 from ml.families.ground_truth.params import GroundTruthParams
+from ml.families.ground_truth.votes import Shares
+from ml.toolkit.calibration import expected_calibration_error
 
 PARAMS = GroundTruthParams(folds=3, nthread=1)
 NAMES = ("play", "buy", "weather")
@@ -40,7 +42,9 @@ def without_words(said: intents.Said) -> intents.Said:
 
 
 def learned(said: intents.Said, labels: np.ndarray) -> intents.LearnedIntents:
-    return intents.learn_intents(said, labels, np.arange(len(labels)) // 2, PARAMS)
+    names = np.unique(labels)
+    given = Shares(tuple(names.tolist()), (labels[:, None] == names[None, :]).astype(float))
+    return intents.learn_intents(said, given, np.arange(len(labels)) // 2, PARAMS)
 
 
 def test_words_and_meaning_are_better_than_either() -> None:
@@ -91,3 +95,22 @@ def test_of_many_requests_a_part_is_enough_to_learn_confidence_from(monkeypatch:
     assert 500 <= len(some.held) < 1000
     right = some.labels == labels[some.held]
     assert np.mean(some.unseen) == pytest.approx(np.mean(right), abs=0.03)
+
+
+def test_confidence_is_how_often_answers_are_right_though_annotators_err() -> None:
+    """Each label is one annotator's, who errs in a sixth of the cases: that is not the model's error."""
+    (words, meaning), true = cases(3000, names=NAMES)
+    random, names = np.random.default_rng(9), np.array(sorted(NAMES))
+    wrong = random.random(len(true)) < 1 / 6
+    noted = np.where(wrong, random.choice(names, len(true)), true)
+    right, other = 1 - 1 / 6 * 2 / 3, 1 / 6 / 3
+    belief = np.where(noted[:, None] == names[None, :], right, other)
+    given = Shares(tuple(names.tolist()), belief, np.full(3, 1 / 3))
+    plain = Shares(given.labels, (noted[:, None] == names[None, :]).astype(float))
+    dialogue = np.arange(len(true)) // 2
+    asked, truth = cases(3000, seed=6, names=NAMES)
+    away = []
+    for shares in (given, plain):
+        said, sure = intents.learn_intents((words, meaning), shares, dialogue, PARAMS).intents.answer(asked)
+        away.append(expected_calibration_error(sure, (said == truth).astype(float)))
+    assert away[0] < 0.05 and away[1] > 2 * away[0]

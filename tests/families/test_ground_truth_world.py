@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import pyarrow as pa
@@ -10,12 +11,22 @@ import pyarrow.compute as pc
 from small_shop import materialised, opened
 
 from ml.families.ground_truth import FAMILY
+from ml.toolkit.calibration import expected_calibration_error
 from ml.world import simulate
 
 
+@dataclass(frozen=True)
+class HoldOut:
+    """Predictions for all dialogues of the hold-out, what people said of some, and what truly was, goal by goal."""
+
+    predictions: pa.Table
+    said: pa.Table
+    goals: pa.Table
+
+
 @cache
-def judged() -> Mapping[str, float]:
-    """Metrics of the hold-out; dialogues that validation would put aside are left out."""
+def hold_out() -> HoldOut:
+    """Dialogues that validation would put aside are left out."""
     world = simulate("small", 7)
     dirty = pa.chunked_array([world.truth["dirty_turns"]["dialogue_id"].combine_chunks().unique()])
     tables = {}
@@ -27,7 +38,30 @@ def judged() -> Mapping[str, float]:
     matrix = materialised(FAMILY.features(opened(tables), world.end, params), FAMILY.key)
     fold = FAMILY.folds(matrix, world.end, params)[-1]
     model = FAMILY.fit(fold.train, fold.as_of, params)
-    return FAMILY.metrics(FAMILY.score(model, fold.test, fold.as_of), fold.truth.to_pyarrow())
+    predictions = FAMILY.score(model, fold.test, fold.as_of)
+    return HoldOut(predictions, fold.truth.to_pyarrow(), world.truth["goals"])
+
+
+@cache
+def judged() -> Mapping[str, float]:
+    return FAMILY.metrics(hold_out().predictions, hold_out().said)
+
+
+def of_goals(place: str, *columns: str) -> pa.Table:
+    """Predictions of each goal's first or last turn of the customer beside the goal's truth."""
+    turns = hold_out().predictions.select(["dialogue_id", "turn_idx", *columns])
+    both = turns.join(hold_out().goals, "dialogue_id", join_type="inner", right_suffix="_true")
+    inside = both.filter(
+        pc.and_(
+            pc.greater_equal(both["turn_idx"], both["first_turn"]),
+            pc.less_equal(both["turn_idx"], both["last_turn"]),
+        )
+    )
+    chosen = inside.group_by(["dialogue_id", "goal_idx"]).aggregate([("turn_idx", place)])
+    return inside.join(
+        chosen.rename_columns(["dialogue_id", "goal_idx", "turn_idx"]),
+        ["dialogue_id", "goal_idx", "turn_idx"], join_type="inner",
+    )  # fmt: skip
 
 
 def test_goals_and_their_success_are_found_as_well_as_by_one_person_at_full_coverage() -> None:
@@ -39,3 +73,13 @@ def test_goals_and_their_success_are_found_as_well_as_by_one_person_at_full_cove
 def test_defects_are_named_as_rightly_as_by_one_person_on_half_of_the_turns_and_more() -> None:
     assert judged()["defect_labelled"] >= 0.5
     assert judged()["defect_labelled_precision"] > judged()["defect_human_precision"]
+
+
+def test_confidence_is_how_often_the_truth_is_met() -> None:
+    """By the world's truth, of all goals: people's answers are as uncertain as the model's."""
+    ends, starts = of_goals("max", "success"), of_goals("min", "intent", "intent_confidence")
+    happened = ends["success_true"].cast(pa.float64()).to_numpy()
+    right = pc.equal(starts["intent"], starts["intent_true"]).cast(pa.float64()).to_numpy()
+    assert len(happened) == len(right) > 500
+    assert expected_calibration_error(ends["success"].to_numpy(), happened) < 0.04
+    assert expected_calibration_error(starts["intent_confidence"].to_numpy(), right) < 0.04

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.toolkit import boosting, linear
 from ml.toolkit.boosting import Recipe
-from ml.toolkit.calibration import Calibration, learn_calibration
+from ml.toolkit.calibration import Calibration, among_beliefs, learn_calibration
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -114,27 +114,6 @@ def learn_head(
     calibration, yes = (learn_calibration(raw, yes), yes) if prior is None else among_beliefs(raw, yes, prior)
     unseen = calibration.of(raw)
     return Learned(Head(names, readings, trees, calibration, best_f1(unseen, yes)), unseen, yes)
-
-
-def among_beliefs(
-    scores: Floats, belief: Floats, prior: float, rounds: int = 30
-) -> tuple[Calibration, Floats]:
-    """A calibration on what votes and scores say together, and that (Raykar et al. 2010, "Learning from crowds").
-
-    A belief from few votes is drawn towards the prior; averaged over cases that look alike it still is. So the votes'
-    odds are taken against what the scores say of the case instead of the prior, which the calibration says, in turn.
-    """
-    votes = _log_odds(belief) - _log_odds(np.array([prior]))
-    both = belief
-    for _ in range(rounds):
-        calibration = learn_calibration(scores, both)
-        both = 1 / (1 + np.exp(-(_log_odds(calibration.of(scores)) + votes)))
-    return calibration, both
-
-
-def _log_odds(probability: Floats) -> Floats:
-    held = np.clip(probability, 1e-3, 1 - 1e-3)
-    return np.asarray(np.log(held / (1 - held)), dtype=np.float64)
 
 
 def _read(

@@ -20,8 +20,9 @@ from ml.families.ground_truth.binary import parts
 from ml.families.ground_truth.exchanges import Places
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.reading import Read, Reader, at
+from ml.families.ground_truth.votes import Shares
 from ml.toolkit import kernels, linear
-from ml.toolkit.calibration import Calibration, learn_calibration
+from ml.toolkit.calibration import Calibration, among_beliefs, learn_calibration
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -80,12 +81,14 @@ class Intents:
 
 @dataclass(frozen=True, slots=True)
 class LearnedIntents:
-    """Intents, and the answers to the cases at places `held` by planes that had not seen their dialogues."""
+    """Intents; the answers to the cases at places `held` by planes that had not seen their dialogues, how sure these
+    were of them, and how far they were right."""
 
     intents: Intents
     held: Places
     labels: Labels
     unseen: Floats
+    right: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +120,48 @@ def said_of(reader: Reader, read: Read) -> Said:
     return hstack(blocks, format="csr", dtype=np.float32), read.meaning
 
 
-def learn_intents(said: Said, labels: Labels, dialogue: Places, params: GroundTruthParams) -> LearnedIntents:
-    """Learn from cases with labels; confidence from parts of the dialogues that were held out.
+def learn_intents(said: Said, given: Shares, dialogue: Places, params: GroundTruthParams) -> LearnedIntents:
+    """Learn from cases that people gave labels; confidence from parts of the dialogues that were held out.
 
     Of the ways in which meaning may vote, the one is taken that is right most often about those, none among them.
     """
+    names, unsupported = np.array(given.labels, dtype=str), params.unsupported_intent
+    labels = names[given.of.argmax(axis=1)]
     classes = tuple(np.unique(labels).tolist())
     part = parts(dialogue, params.folds, params.seed)
     held = _held(part, params)
     how, margins = _best_way(said, labels, part, held, classes, params)
-    given, labels = labels, labels[held]
-    ranked = _rank(margins, classes, params.unsupported_intent)
-    weights = _weights(ranked, labels == params.unsupported_intent)
+    ranked = _rank(margins, classes, unsupported)
+    weights = _weights(ranked, labels[held] == unsupported)
     like = ranked.like(weights)
-    refused = _refused(like[ranked.labels == labels], labels, params)
+    refused = _refused(like[ranked.labels == labels[held]], labels[held], params)
     accepted = like >= refused
-    right = np.where(accepted, ranked.labels, params.unsupported_intent) == labels
-    right = right.astype(np.float64)
-    accepting = learn_calibration(ranked.lead[accepted], right[accepted])
-    refusing = learn_calibration(refused - like[~accepted], right[~accepted])
-    voters = _learn_voters(said, given, how, params)
-    intents = Intents(voters, params.unsupported_intent, weights, refused, accepting, refusing)
-    decided = _decide(ranked, like, refused, params.unsupported_intent, accepting, refusing)
-    return LearnedIntents(intents, held, *decided)
+    answers = np.where(accepted, ranked.labels, unsupported)
+    belief, prior = _believed(given, held, answers)
+    right = np.zeros(len(held))
+    accepting, right[accepted] = _calibrated(ranked.lead[accepted], belief[accepted], prior, accepted)
+    refusing, right[~accepted] = _calibrated(refused - like[~accepted], belief[~accepted], prior, ~accepted)
+    voters = _learn_voters(said, labels, how, params)
+    intents = Intents(voters, unsupported, weights, refused, accepting, refusing)
+    return LearnedIntents(
+        intents, held, *_decide(ranked, like, refused, unsupported, accepting, refusing), right
+    )
+
+
+def _believed(given: Shares, held: Places, answers: Labels) -> tuple[Floats, Floats | None]:
+    """How far votes speak for each answer, and how frequent it is before any vote (None: votes are no beliefs)."""
+    places = {name: place for place, name in enumerate(given.labels)}
+    place = np.array([places.get(name, -1) for name in answers.tolist()], dtype=np.int64)
+    belief = np.where(place >= 0, given.of[held, place], 0.0)
+    return belief, None if given.prior is None else np.where(place >= 0, given.prior[place], 0.5)
+
+
+def _calibrated(
+    scores: Floats, belief: Floats, prior: Floats | None, some: Flags
+) -> tuple[Calibration, Floats]:
+    if prior is None:
+        return learn_calibration(scores, belief), belief
+    return among_beliefs(scores, belief, prior[some])
 
 
 def _held(part: Places, params: GroundTruthParams) -> Places:

@@ -24,7 +24,7 @@ from ml.families.ground_truth.grading import EVEN, GRADES, Weights, learn_weight
 from ml.families.ground_truth.intents import Intents
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.reading import Read, Reader
-from ml.families.ground_truth.votes import LeftOut, one_left_out, shares, votes_of
+from ml.families.ground_truth.votes import LeftOut, Shares, one_left_out, shares, votes_of
 from ml.toolkit.calibration import threshold_at
 
 if TYPE_CHECKING:
@@ -275,14 +275,12 @@ def _intents(reader: Reader, read: Read, given: Given, params: GroundTruthParams
     )
     if len(known) < FEWEST:
         return None
-    labels = np.array(given.labels, dtype=str)[given.shares[known].argmax(axis=1)]
     words, meaning = intents.said_of(reader, read)
     learned = intents.learn_intents(
-        (words[known], meaning[known]), labels, read.exchanges.dialogue[known], params
-    )
-    bar = given.bar(params.single_annotator)
-    right = (learned.labels == labels[learned.held]).astype(np.float64)
-    sure = threshold_at(bar, learned.unseen, right)
+        (words[known], meaning[known]), Shares(given.labels, given.shares[known], given.prior),
+        read.exchanges.dialogue[known], params,
+    )  # fmt: skip
+    sure = threshold_at(given.bar(params.single_annotator), learned.unseen, learned.right)
     return replace(learned.intents, sure=sure)
 
 
