@@ -30,6 +30,7 @@ from ml.seams.warehouse import connect
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 GIB = 2**30
+SLOW = 60  # seconds; the machine has other work
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def test_mlflow_and_the_ledger_agree_on_the_champion(brought: Brought) -> None:
     found = httpx.get(
         f"{brought.platform.mlflow_url}/api/2.0/mlflow/registered-models/alias",
         params={"name": "seasonality", "alias": "champion"},
+        timeout=SLOW,
     ).raise_for_status()
     assert found.json()["model_version"]["version"] == champion.version
 
@@ -104,18 +106,20 @@ def test_every_part_is_well_and_memory_stays_in_bounds(brought: Brought) -> None
 
 
 def test_ui_and_api_ask_for_the_password(brought: Brought) -> None:
-    assert httpx.get(f"{brought.platform.airflow_url}/api/v2/dags").status_code == 401
+    assert httpx.get(f"{brought.platform.airflow_url}/api/v2/dags", timeout=SLOW).status_code == 401
 
 
 def test_the_desk_is_served_behind_airflow_s_login(brought: Brought) -> None:
     address = f"{brought.platform.airflow_url}/bellwether/"
-    refused = httpx.get(address)
+    refused = httpx.get(address, timeout=SLOW)
     assert refused.status_code == 401 and "seasonality" not in refused.text
     login = {"username": LOGIN, "password": brought.platform.known.password}
-    token = httpx.post(f"{brought.platform.airflow_url}/auth/token", json=login).json()["access_token"]
+    token = httpx.post(f"{brought.platform.airflow_url}/auth/token", json=login, timeout=SLOW).json()[
+        "access_token"
+    ]
     champion = Ledger(brought.settings.ledger).champion("seasonality")
     assert champion is not None
-    with httpx.Client(cookies={"_token": token}, timeout=60) as client:
+    with httpx.Client(cookies={"_token": token}, timeout=SLOW) as client:
         desk = client.get(address).raise_for_status().text
         assert f'href="families/seasonality?version={champion.version}"' in desk and "in service" in desk
         of_family = client.get(f"{address}families/seasonality").raise_for_status().text
@@ -126,7 +130,7 @@ def test_the_desk_is_served_behind_airflow_s_login(brought: Brought) -> None:
 
 def test_pages_ask_for_a_login(brought: Brought) -> None:
     for path in ("/bellwether/", "/bellwether/reports/collections/seasonality/index.html"):
-        assert httpx.get(f"{brought.platform.airflow_url}{path}").status_code == 401
+        assert httpx.get(f"{brought.platform.airflow_url}{path}", timeout=SLOW).status_code == 401
 
 
 def test_no_secret_is_in_a_log_a_database_or_a_run(brought: Brought) -> None:

@@ -25,6 +25,7 @@ from ml.seams.ledger import Champion, Ledger
 from ml.world import simulate
 
 FAMILY = "seasonality"
+SLOW = 60  # seconds; the machine has other work
 TABLES = ("products", "order_lines", "promotions", "events")
 QUICK = {"rounds": 60, "text_components": 4, "autoets_series": 0, "nthread": 1}
 WORKERS = ("worker-1", "worker-2")
@@ -159,9 +160,9 @@ def test_two_workers_with_homes_of_their_own_made_one_champion(done: Done) -> No
 def test_mlflow_agrees_and_keeps_its_artifacts_in_the_store(done: Done) -> None:
     url = f"http://{done.stack.address('mlflow')}/api/2.0/mlflow/registered-models/alias"
     wanted = {"name": FAMILY, "alias": "champion"}
-    assert httpx.get(url, params=wanted).status_code == 401
+    assert httpx.get(url, params=wanted, timeout=SLOW).status_code == 401
     login = ("admin", done.stack.secret("mlflow_admin_password"))
-    found = httpx.get(url, params=wanted, auth=login).raise_for_status().json()["model_version"]
+    found = httpx.get(url, params=wanted, auth=login, timeout=SLOW).raise_for_status().json()["model_version"]
     assert found["version"] == done.champion.version
     keys = stored(done.stack)
     assert any(key.startswith("mlflow/") and key.endswith("/MLmodel") for key in keys)
@@ -198,10 +199,10 @@ def test_a_third_home_rebuilds_the_run_from_the_ledger_and_the_store(done: Done)
 def test_callers_without_a_session_are_refused(done: Done) -> None:
     base = f"http://{done.stack.address('api-server')}"
     for path in ("/api/v2/dags", "/bellwether/", "/bellwether/reports/collections/seasonality/index.html"):
-        assert httpx.get(base + path).status_code in (401, 403), path
+        assert httpx.get(base + path, timeout=SLOW).status_code in (401, 403), path
     mlflow = f"http://{done.stack.address('mlflow')}"
     for path in ("/", "/api/2.0/mlflow/experiments/search?max_results=1", "/get-artifact?run_uuid=1&path=x"):
-        assert httpx.get(mlflow + path).status_code == 401, path
+        assert httpx.get(mlflow + path, timeout=SLOW).status_code == 401, path
 
 
 def test_no_secret_is_in_a_log_a_database_or_a_file(done: Done) -> None:
