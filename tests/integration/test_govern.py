@@ -201,13 +201,30 @@ def execute(url: str, *statements: str) -> None:
             connection.execute(text(statement))
 
 
-@pytest.mark.parametrize("change", ["UPDATE decisions SET why = 'another'", "DELETE FROM decisions"])
-def test_the_database_refuses_to_change_a_decision(url: str, change: str) -> None:
-    family = change[:6]
-    decide(url, 1, family=family)
-    with pytest.raises(DatabaseError, match="append-only"):
-        execute(url, change)
-    assert Ledger(url).decisions(family)[0].why == "w"
+_OTHERS = "family, seq, action, run_id, version, actor, 'another', verdict, decided_at, previous, digest"
+_ANOTHER = f"INTO decisions SELECT {_OTHERS} FROM decisions WHERE family = :family"
+CHANGES = {
+    "update": "UPDATE decisions SET why = 'another'",
+    "delete": "DELETE FROM decisions",
+    "truncate": "TRUNCATE decisions",
+    "replace": f"INSERT OR REPLACE {_ANOTHER}",
+    "replace by place": "INSERT OR REPLACE INTO decisions (rowid, family, seq, action, run_id, actor, why, verdict, "
+    "decided_at, previous, digest) SELECT rowid, 'else', 9, action, run_id, actor, why, verdict, decided_at, "
+    "previous, digest FROM decisions WHERE family = :family",
+    "on conflict": f"INSERT {_ANOTHER} ON CONFLICT (family, seq) DO UPDATE SET why = 'another'",
+}
+OF_ONE_DATABASE = {"truncate": "postgresql", "replace": "sqlite", "replace by place": "sqlite"}
+
+
+def test_the_database_refuses_to_change_a_decision(url: str) -> None:
+    for change, statement in CHANGES.items():
+        if not url.startswith(OF_ONE_DATABASE.get(change, "")):
+            continue
+        family = f"to {change}"
+        decide(url, 1, family=family)
+        with pytest.raises(DatabaseError, match="append-only"):
+            execute(url, statement.replace(":family", f"'{family}'"))
+        assert Ledger(url).decisions(family)[0].why == "w"
 
 
 def test_decisions_about_rows_are_kept_the_newest_holds_and_none_is_changed(url: str) -> None:
@@ -226,7 +243,11 @@ def test_decisions_about_rows_are_kept_the_newest_holds_and_none_is_changed(url:
     holds = {one.row_id: one.action for one in standing(ledger, "s", ["order_lines"])}
     assert holds == {"a" * 16: ACCEPT, "d" * 16: DROP, "0" * 16: DROP}
     assert not standing(ledger, "another", ["order_lines"]) and not standing(ledger, "s", ["products"])
-    for change in ("UPDATE row_decisions SET why = 'another'", "DELETE FROM row_decisions"):
+    other = "TRUNCATE row_decisions"
+    if url.startswith("sqlite"):
+        columns = "decision_id, shop, table_name, row_id, action, ingest, as_of, reasons, batch, actor"
+        other = f"REPLACE INTO row_decisions SELECT {columns}, 'another', decided_at FROM row_decisions"
+    for change in ("UPDATE row_decisions SET why = 'another'", "DELETE FROM row_decisions", other):
         with pytest.raises(DatabaseError, match="append-only"):
             execute(url, change)
 
