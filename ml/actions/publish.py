@@ -20,6 +20,7 @@ from ml.publishing.catalogue import SCHEMAS
 from ml.publishing.pages import About, has_pages, write_site
 from ml.publishing.swap import shown
 from ml.seams import versioning
+from ml.seams.contents import contents_of
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Champion, Ledger
 from ml.seams.ledger.models import Publication, Run
@@ -90,6 +91,7 @@ def _publish(at: Settings, ledger: Ledger, run: Run, champion: Champion) -> Publ
             as_of=run.as_of,
             data_digest=run.data_digest,
             names=rows,
+            contents={name: contents_of(table).as_json() for name, table in called.items()},
             site=str(site or ""),
             run_id=run.run_id,
             pages=(shown(site_of(at, family)) or "") if site else "",

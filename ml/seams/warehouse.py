@@ -22,6 +22,7 @@ from ml.contracts import TABLES
 from ml.contracts.base import event_time
 from ml.errors import DataRejected, UsageError
 from ml.seams.conform import check_types, conform, known_before, known_until, nullable_schema
+from ml.seams.contents import as_contract, digest
 from ml.seams.dialects import Driver, published
 
 _DAY = timedelta(days=1)
@@ -188,6 +189,17 @@ class Warehouse:
         """How many rows a publication has in the warehouse; None where it is not there."""
         name = published(publication)
         return self._driver.count(name) if name in self.tables() else None
+
+    def digest(self, publication: str, columns: Mapping[str, str]) -> str | None:
+        """The digest of the rows that a publication has now (`ml.seams.contents`); None if it has other columns."""
+        name = published(publication)
+        if set(self.columns(name)) != set(columns):
+            return None
+        contract = as_contract(name, columns)
+        try:
+            return digest(columns, self._driver.scan(contract, list(contract.columns.keys()), None))
+        except DataRejected:
+            return None
 
     def loaded(self) -> bool:
         """Whether `bellwether load` filled it: such a shop does not grow by itself."""

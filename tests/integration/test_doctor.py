@@ -164,6 +164,7 @@ def broken_where_it_can_be_mended(home: Path) -> None:
         (home / "runs" / name).mkdir()
     with duckdb.connect(str(home / "warehouse.duckdb")) as warehouse:
         warehouse.execute("DELETE FROM bellwether_expected_units WHERE product_id = 'p00'")
+        warehouse.execute("UPDATE bellwether_tiny_collection_items SET lift = 999")
     site = home / "reports/collections/tiny"
     (site / "index.html").write_text("somebody's own words")
     site.with_name(".tiny.0123").symlink_to("nowhere")
@@ -210,6 +211,7 @@ def test_each_disagreement_is_named_and_mended(built: Shop) -> None:
         "tags of version 1 in the registry differ",
         "version 3 of the registry is not in the ledger",
         "table bellwether_expected_units of the warehouse was changed",
+        "table bellwether_tiny_collection_items of the warehouse was changed",
         "files of the landing pages were changed",
         "publish publish-9 did not end",
         "drafts of landing pages were left",
@@ -283,6 +285,18 @@ def test_a_deleted_last_decision_is_told_and_nothing_follows_who_deleted_it(buil
     assert not any(item["mendable"] for item in left["findings"])
     assert said["another version than the champion is published"]["next_step"].startswith("first the ledger")
     assert shown == {"ledger": "1", "alias": "2", "tables": "2", "pages": "2"}
+
+
+def test_what_was_published_before_digests_were_kept_is_compared_by_its_rows(built: Shop) -> None:
+    def act() -> list[str]:
+        with sqlite3.connect(built.home / "ledger.db") as ledger:
+            ledger.execute("UPDATE publications SET contents = '{}'")
+        with duckdb.connect(str(built.home / "warehouse.duckdb")) as warehouse:
+            warehouse.execute("UPDATE bellwether_expected_units SET mean = 999")
+        return [item.what for item in examine()]
+
+    built.fresh()
+    assert built.run(act) == []
 
 
 def test_who_is_at_work_is_left_alone(built: Shop) -> None:

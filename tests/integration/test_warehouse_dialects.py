@@ -15,6 +15,7 @@ from ml.config import parse_params
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.errors import DataRejected, SeamUnavailable, UsageError
+from ml.seams.contents import contents_of
 from ml.seams.warehouse import Warehouse, connect
 from ml.stages.snapshot import write_snapshot
 
@@ -150,6 +151,57 @@ def test_published_tables_are_replaced_together(warehouse: Warehouse, url: str) 
     assert _ask(url, "SELECT count(*) FROM bellwether_b") == [(0,)]
     warehouse.swap({"a": pa.table({"other": ["x"]})})
     assert _ask(url, "SELECT other FROM bellwether_a") == [("x",)]
+
+
+def _published() -> pa.Table:
+    """Every kind of value that a family publishes, with what databases like to change."""
+    third, tiny = 1 / 3, 5e-324
+    columns: dict[str, tuple[pa.DataType, list[Any]]] = {
+        "name": (pa.string(), ["a", "é\x1f\\", "", None, "a"]),
+        "share": (pa.float64(), [third, -0.0, float("nan"), None, tiny]),
+        "reach": (pa.float32(), [0.1, float("inf"), None, 1.0, 2.0]),
+        "rank": (pa.int32(), [1, -2, None, 4, 5]),
+        "sure": (pa.bool_(), [True, False, None, True, False]),
+        "day": (pa.date32(), [date(2024, 2, 29), None, date(1969, 12, 31), AS_OF, AS_OF]),
+        "said_at": (
+            pa.timestamp("us"),
+            [datetime(2024, 2, 29, 1, 2, 3, 4), None, datetime(1969, 1, 1), *[_NOON] * 2],
+        ),
+        "history": (pa.list_(pa.float64()), [[third, 2.0], [], None, [1e22], [0.1]]),
+    }
+    return pa.table({name: pa.array(values, kind) for name, (kind, values) in columns.items()})
+
+
+_NOON = datetime(2024, 3, 1, 12)
+
+
+def test_what_was_published_has_the_same_digest_when_it_is_read_back(warehouse: Warehouse) -> None:
+    table = _published()
+    made = contents_of(table)
+    warehouse.swap({"things": table.take([4, 2, 0, 1, 3])})
+    assert warehouse.digest("things", made.columns) == made.digest
+    assert warehouse.digest("things", {**made.columns, "more": "text"}) is None
+    warehouse.swap({"things": table.slice(0, 0)})
+    assert warehouse.digest("things", made.columns) == contents_of(table.slice(0, 0)).digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE bellwether_things SET share = 0.3333333333333334 WHERE rank = 1",
+        "UPDATE bellwether_things SET name = '' WHERE rank = 4",
+        "UPDATE bellwether_things SET rank = 6 - rank",
+        "UPDATE bellwether_things SET said_at = NULL",
+        "UPDATE bellwether_things SET sure = NOT sure",
+    ],
+)
+def test_whatever_is_changed_in_a_published_table_changes_its_digest(
+    warehouse: Warehouse, url: str, change: str
+) -> None:
+    made = contents_of(_published())
+    warehouse.swap({"things": _published()})
+    _do_closed(warehouse, url, change)
+    assert warehouse.digest("things", made.columns) not in (None, made.digest)
 
 
 def test_a_failed_swap_leaves_everything_as_it_was(warehouse: Warehouse, url: str) -> None:

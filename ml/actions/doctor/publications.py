@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from ml.actions.doctor.finding import Case, Finding, Mend
 from ml.actions.publish import not_ready, publish_again, site_of
@@ -61,14 +62,20 @@ def _tables(case: Case, warehouse: Warehouse, last: Publication) -> Iterator[Fin
         )
         return
     for name, rows in last.names.items():
-        there = warehouse.count(name)
-        if there != rows:
-            yield _unlike(
-                case,
-                f"table bellwether_{name} of the warehouse was changed",
-                "no such table" if there is None else f"{there:,} rows",
-                f"{rows:,} rows",
-            )
+        found, expected = _held(warehouse, name, rows, last.contents.get(name))
+        if found != expected:
+            yield _unlike(case, f"table bellwether_{name} of the warehouse was changed", found, expected)
+
+
+def _held(warehouse: Warehouse, name: str, rows: int, contents: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What a table holds and should hold, in words: rows, then their digest where the publication kept one."""
+    there = warehouse.count(name)
+    if there != rows or contents is None:
+        return "no such table" if there is None else f"{there:,} rows", f"{rows:,} rows"
+    digest = warehouse.digest(name, contents["columns"])
+    if digest is None:
+        return "other columns", ", ".join(contents["columns"])
+    return f"rows of digest {digest[:12]}", f"rows of digest {contents['digest'][:12]}"
 
 
 def _recorded(last: Publication) -> Label:

@@ -18,6 +18,9 @@ from ml.errors import BellwetherError, DataRejected, UsageError
 LOCK_WAIT_S = 20.0
 """How long to wait for a lock before saying that the warehouse is locked (a task's retry waits longer)."""
 
+BATCH_ROWS = 100_000
+"""Rows of a table in memory that are looked at together."""
+
 PREFIX = "bellwether_"
 """Published tables are named so, apart from the user's own."""
 

@@ -80,7 +80,8 @@ class Decision(Base):
 class Publication(Base):
     """What was put before customers, from which version and data.
 
-    names: rows of each publication. pages: the folder that the site's link shows, which carries a digest of its files.
+    names: rows of each publication. contents: columns and digest of each (`ml.seams.contents`), none of what was
+    published before these were kept. pages: the folder that the site's link shows, which carries a digest of its files.
     """
 
     __tablename__ = "publications"
@@ -93,6 +94,7 @@ class Publication(Base):
     as_of: Mapped[date] = mapped_column(Date)
     data_digest: Mapped[str] = mapped_column(Text)
     names: Mapped[dict[str, int]] = mapped_column(JSON)
+    contents: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     site: Mapped[str] = mapped_column(Text)
     run_id: Mapped[str] = mapped_column(Text, default="")
     pages: Mapped[str] = mapped_column(Text, default="")
