@@ -9,11 +9,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION as PICKLE
 
+from ml.config import Settings
 from ml.errors import DataRejected
 from ml.families import family
 from ml.families.loading import check, digests, load_model
 from ml.families.pyfunc import _load_pyfunc
+from ml.platform import airflow, mlflow
+from ml.platform.credentials import Credentials
+from ml.platform.environment import base_environment
+from ml.platform.postgres import Postgres
+from ml.seams import versioning
+from ml.seams.tracking import Tracking
 from ml.seams.versioning import digest_of_folder
 
 SHARED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,3 +94,21 @@ def test_a_list_of_digests_that_was_changed_along_shows_in_the_folders_digest(mo
     (model / "model.json").write_text(json.dumps({**about, "files": digests(model)}))
     check(model)
     assert digest_of_folder(model) != before
+
+
+def test_no_process_may_let_mlflow_unpickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the user's shell says: neither the platform's parts, nor DVC and its stages, nor whoever uses MLflow."""
+    monkeypatch.setenv(PICKLE.name, "true")
+    base = base_environment(Settings(home=tmp_path))
+    server = Postgres(tmp_path, tmp_path, tmp_path)
+    known = Credentials("password", "fernet", "jwt", "api")
+    parts = {
+        "base": base,
+        "mlflow": mlflow.environment(base),
+        "airflow": airflow.environment(tmp_path, tmp_path, server, 8080, known, base),
+        "dvc": versioning._environment({}),
+    }
+    assert {part: has[PICKLE.name] for part, has in parts.items()} == dict.fromkeys(parts, "false")
+    assert PICKLE.get()
+    Tracking(f"sqlite:///{tmp_path}/mlflow.db")
+    assert not PICKLE.get()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from ml.cli import main
+from ml.cli import app, main
 from ml.config import settings
 from ml.platform.environment import write_environment
 from ml.seams.ledger import migrate
@@ -115,6 +118,26 @@ def test_a_path_without_the_files_is_named_with_the_files_expected(call: Call, t
     said = call("load", "online_retail_uci", "--path", missing)
     assert said.code == 64
     assert missing in said.err and "transactions.parquet" in said.err and "InvoiceNo" in said.err
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """Every command below a group, by what a person types after `bellwether`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, name)
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_shows_an_example_that_it_takes(call: Call, name: str) -> None:
+    shown = " ".join(call(*name.split(), "--help").out.split())
+    _, found, rest = " ".join(COMMANDS[name].help.split()).partition(f"Example: bellwether {name}")
+    assert found and f"{found}{rest}" in shown
+    COMMANDS[name].make_context(name, shlex.split(rest))
 
 
 def test_every_public_data_set_is_listed_with_its_original(call: Call) -> None:
