@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -48,13 +49,17 @@ def card(at: Settings, rows: DeskRows, family: str, entry: FamilyEntry) -> Card:
     said: Mapping[str, Any] = next(
         (run.notes[NOTE] for run in (newest, serving) if run and NOTE in run.notes), {}
     )
+    points, metric = tuple(_points(rows, family)), tuple(_metric_points(rows, family))
     return Card(
         family=family,
         purpose=said.get("purpose", ""),
         policy=entry.approval,
         champion=version_of(at, rows, serving, champion) if serving else None,
         challenger=version_of(at, rows, challenger) if challenger else None,
-        points=tuple(_points(rows, family)),
+        points=points,
+        metric=str(said.get("headline", "")),
+        metric_better=str(said.get("better", {}).get(said.get("headline"), "lower")) if said else "",
+        metric_points=() if _same(points, metric) else metric,
         data=_data(at, rows, newest or serving, said.get("tables")),
         shown=_shown(at, rows, family),
         drift=_drift(rows, family),
@@ -137,6 +142,35 @@ def _points(rows: DeskRows, family: str) -> Iterator[Point]:
 def _point(version: str, day: date, found: Difference, outcome: str) -> Point:
     low, high = (found.reference * (1 + bound) for bound in (found.low, found.high))
     return Point(version, day, found.loss, low, high, found.reference, found.against, outcome)
+
+
+def _metric_points(rows: DeskRows, family: str) -> Iterator[Point]:
+    """The family's headline metric of the same versions; the reference is the champion's of then, or the baseline's."""
+    waiting = {run.run_id: run for run in rows.waiting if run.family == family}
+    for row in rows.decisions:
+        if row.family == family and row.action in _OUTCOMES:
+            waiting.pop(row.run_id, None)
+            yield from _metric_point(
+                rows, row.run_id, str(row.version), row.decided_at.date(), _OUTCOMES[row.action]
+            )
+    for run in waiting.values():
+        version = str(run.notes.get("version", ""))
+        yield from _metric_point(rows, run.run_id, version, run.opened_at.date(), "waiting")
+
+
+def _metric_point(rows: DeskRows, run_id: str, version: str, day: date, outcome: str) -> Iterator[Point]:
+    found = rows.metrics.get(run_id)
+    value = found.of("challenger") if found else None
+    if found is None or value is None:
+        return
+    against = "champion" if found.of("champion") is not None else "baseline"
+    yield Point(version, day, value, None, None, found.of(against), against, outcome)
+
+
+def _same(points: Sequence[Point], metric: Sequence[Point]) -> bool:
+    """Whether the metric is the loss that the gate compares (but for rounding): one chart is enough then."""
+    losses = {point.version: point.value for point in points}
+    return all(math.isclose(p.value, losses.get(p.version, math.inf), rel_tol=1e-6) for p in metric)
 
 
 def _data(at: Settings, rows: DeskRows, run: RunRow | None, tables: Sequence[str] | None) -> Data | None:

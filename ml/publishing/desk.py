@@ -177,7 +177,11 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A family at a glance."""
+    """A family at a glance.
+
+    points: the loss of each version that the gate compared. metric: the family's headline metric, whose values are
+    `metric_points`; () where the loss is that metric.
+    """
 
     family: str
     purpose: str
@@ -185,6 +189,9 @@ class Card:
     champion: Version | None
     challenger: Version | None
     points: tuple[Point, ...]
+    metric: str
+    metric_better: str
+    metric_points: tuple[Point, ...]
     data: Data | None
     shown: Shown | None
     drift: Drift | None

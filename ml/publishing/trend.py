@@ -1,4 +1,4 @@
-"""The geometry of a family's losses over its versions: a dot with its interval each, and what it was compared with."""
+"""The geometry of a number over a family's versions: a dot with its interval each, and what it was compared with."""
 
 from __future__ import annotations
 
@@ -17,24 +17,31 @@ BAR_WIDTH, BAR_HEIGHT = 200.0, 18.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One judged version: its loss on the hold-out, the interval, and the loss of the model it was compared with.
+    """One judged version: a number on the hold-out, its interval, and the number of the model it was compared with.
 
-    The interval is of the paired difference to that model, put on its loss. `outcome`: promoted, refused or waiting.
+    Of a loss, the interval is that of the paired difference to that model, put on its loss; other metrics have none.
+    `outcome`: promoted, refused or waiting.
     """
 
     version: str
     day: date
-    loss: float
-    low: float
-    high: float
-    reference: float
+    value: float
+    low: float | None
+    high: float | None
+    reference: float | None
     against: str
     outcome: str
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All that is drawn of it."""
+        drawn = (self.value, self.low, self.high, self.reference)
+        return tuple(number for number in drawn if number is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point as it is drawn; coordinates are text, ready for SVG."""
+    """A point as it is drawn; coordinates are text, ready for SVG, and "" for what there is not."""
 
     x: str
     y: str
@@ -56,6 +63,7 @@ class Trend:
 
     description: str
     marks: tuple[Mark, ...]
+    intervals: bool
     rules: tuple[tuple[str, str], ...]
     first: str
     last: str
@@ -65,8 +73,8 @@ def trend(points: Sequence[Point]) -> Trend | None:
     """The chart, oldest version at the left, all versions as far apart; None without a point."""
     if not points:
         return None
-    lowest = min(min(point.low, point.reference) for point in points)
-    highest = max(max(point.high, point.reference) for point in points)
+    lowest = min(min(point.numbers) for point in points)
+    highest = max(max(point.numbers) for point in points)
     if highest <= lowest:
         lowest, highest = lowest - 0.5 * abs(lowest or 1), highest + 0.5 * abs(highest or 1)
     step = min(_WIDEST, (_RIGHT - _LEFT) / len(points))
@@ -76,7 +84,8 @@ def trend(points: Sequence[Point]) -> Trend | None:
     )
     values = (highest, (lowest + highest) / 2, lowest)
     rules = tuple((_text(_height(v, lowest, highest)), words.significant(v)) for v in values)
-    return Trend(describe(points), marks, rules, *_ends(points, step))
+    intervals = any(mark.low and mark.high for mark in marks)
+    return Trend(describe(points), marks, intervals, rules, *_ends(points, step))
 
 
 def _ends(points: Sequence[Point], step: float) -> tuple[str, str]:
@@ -90,29 +99,32 @@ def _ends(points: Sequence[Point], step: float) -> tuple[str, str]:
 def describe(points: Sequence[Point]) -> str:
     """The chart in words, for those who do not see it."""
     last = points[-1]
-    losses = [point.loss for point in points]
+    values = [point.value for point in points]
     promoted = sum(point.outcome == "promoted" for point in points)
     return (
         f"{words.count(len(points), 'version', 'versions')} from {_day(points[0].day)} to {_day(last.day)}, "
-        f"{promoted} promoted; losses between {words.significant(min(losses))} and "
-        f"{words.significant(max(losses))}. Last: {in_words(last)}."
+        f"{promoted} promoted; values between {words.significant(min(values))} and "
+        f"{words.significant(max(values))}. Last: {in_words(last)}."
     )
 
 
 def in_words(point: Point) -> str:
     """One point in a sentence."""
-    return (
-        f"version {point.version} as of {_day(point.day)}, {point.outcome}: {words.significant(point.loss)} "
-        f"({words.significant(point.low)} to {words.significant(point.high)}), "
-        f"{point.against} {words.significant(point.reference)}"
+    said = (
+        f"version {point.version} as of {_day(point.day)}, {point.outcome}: {words.significant(point.value)}"
     )
+    if point.low is not None and point.high is not None:
+        said += f" ({words.significant(point.low)} to {words.significant(point.high)})"
+    if point.reference is not None:
+        said += f", {point.against} {words.significant(point.reference)}"
+    return said
 
 
 def _mark(point: Point, x: float, step: float, lowest: float, highest: float) -> Mark:
     half = min(7.0, 0.42 * step)
     y, low, high, reference = (
-        _text(_height(value, lowest, highest))
-        for value in (point.loss, point.low, point.high, point.reference)
+        "" if value is None else _text(_height(value, lowest, highest))
+        for value in (point.value, point.low, point.high, point.reference)
     )
     return Mark(
         _text(x), y, low, high, reference, _text(x - half), _text(x + half), point.outcome, in_words(point)

@@ -137,7 +137,8 @@ def test_everything_is_reached_by_keyboard_and_seen(browser: Any, address: str) 
 def test_a_reader_of_screens_is_told_what_is_drawn(browser: Any, address: str) -> None:
     page = browser.new_page()
     page.goto(address)
-    assert page.get_by_role("img", name="Loss on the hold-out, version by version").count() == len(FAMILIES)
+    for drawn in ("Loss that the gate compares", "metric_0 on the hold-out (lower is better)"):
+        assert page.get_by_role("img", name=f"{drawn}, version by version").count() == len(FAMILIES)
     assert page.get_by_role("region", name="The last decisions").count() == 1
     assert page.get_by_role("columnheader", name="Difference of losses").count() == 1
     assert page.get_by_role("article", name="seasonality").count() == 1

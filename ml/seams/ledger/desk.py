@@ -95,8 +95,24 @@ class LookRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricRow:
+    """The headline metric that was kept of a judged run, and all metrics by model."""
+
+    run_id: str
+    headline: str | None
+    metrics: Mapping[str, Mapping[str, float | None]] | None
+
+    def of(self, model: str) -> float | None:
+        """The headline metric of a model on the hold-out."""
+        return (self.metrics or {}).get(model, {}).get(self.headline or "")
+
+
+@dataclass(frozen=True, slots=True)
 class DeskRows:
-    """Everything for the pages. `decisions`: the last of each family, oldest first; `ingests`: newest first."""
+    """Everything for the pages. `decisions`: the last of each family, oldest first; `ingests`: newest first.
+
+    metrics: of the runs that were decided about, and of those that wait.
+    """
 
     decisions: tuple[DecisionRow, ...]
     champions: Mapping[str, DecisionRow]
@@ -107,11 +123,14 @@ class DeskRows:
     snapshots: tuple[SnapshotRow, ...]
     publications: Mapping[str, PublicationRow]
     looks: Mapping[str, LookRow]
+    metrics: Mapping[str, MetricRow]
 
 
-_Kind = TypeVar("_Kind", DecisionRow, RunRow, SnapshotRow, PublicationRow, LookRow)
+_Kind = TypeVar("_Kind", DecisionRow, RunRow, SnapshotRow, PublicationRow, LookRow, MetricRow)
 _COMPUTED = {
     (DecisionRow, "headline"): type_coerce(Decision.verdict["headline"], JSON),
+    (MetricRow, "headline"): type_coerce(Run.notes[("judged", "headline")], JSON),
+    (MetricRow, "metrics"): type_coerce(Run.notes[("judged", "metrics")], JSON),
     (SnapshotRow, "checks"): type_coerce(Snapshot.profile["checks"], JSON),
     (SnapshotRow, "decided"): type_coerce(Snapshot.profile["decided"], JSON),
 }
@@ -138,6 +157,8 @@ def read_desk(
         )
         publications = _all(session, PublicationRow, _newest_publications(families))
         looks = _all(session, LookRow, _newest_looks(families))
+        about = {row.run_id for row in decisions} | {run.run_id for run in runs}
+        metrics = _all(session, MetricRow, _select(MetricRow, Run).where(Run.run_id.in_(about)))
     return DeskRows(
         decisions=tuple(sorted(decisions, key=lambda row: (row.family, row.seq))),
         champions={row.family: row for row in champions},
@@ -148,6 +169,7 @@ def read_desk(
         snapshots=tuple(sorted(snapshots, key=lambda row: row.table_name)),
         publications={row.family: row for row in publications},
         looks={row.family: row for row in looks},
+        metrics={row.run_id: row for row in metrics},
     )
 
 
