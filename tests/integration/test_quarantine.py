@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from ml import handover
 from ml.actions.card import decided_in_words
@@ -22,6 +24,7 @@ from ml.actions.quarantine import Aside, Chosen, came_back, drop, put_aside, rel
 from ml.actions.repaired_rows import write_rows
 from ml.actions.replay import open_replay
 from ml.actions.retrain import data_digest
+from ml.cli import app
 from ml.config import settings
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
@@ -182,14 +185,40 @@ def test_no_decision_without_its_rows(aside: Aside, monkeypatch: pytest.MonkeyPa
     assert not standing(Ledger(settings().ledger), aside.shop, ["order_lines"])
 
 
+def say(command: str, *words: str, who: str = "ana") -> str:
+    """What `bellwether quarantine COMMAND order_lines ...` prints, called by this person."""
+    table = [] if command == "list" else ["order_lines"]
+    done = CliRunner().invoke(app, ["quarantine", command, *table, *words], env={"LOGNAME": who})
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    return done.stdout
+
+
+@pytest.mark.usefixtures("looked")
+def test_the_commands_show_what_was_put_aside(aside: Aside, tmp_path: Path) -> None:
+    listed = say("list")
+    assert "order_lines as of 2024-03-01: 5 rows (5 open, 0 accepted, 0 repaired, 0 dropped)" in listed
+    assert all(f"{count:>7,}  {reason}" in listed for reason, count in aside.reasons.items())
+    assert json.loads(say("list", "--json"))[0]["table"] == "order_lines"
+    shown = say("show", "--reason", "line of nothing")
+    (row,) = [row for row in aside.rows.to_pylist() if row["quantity"] == 0]
+    assert f"{row['row_id']}  open" in shown and "quantity=0.0" in shown
+    assert f"because: {row['reasons'][0]}" in shown and shown.count("order_id=") == 1
+    assert "and 3 more" in say("show", "--limit", "2")
+    assert "5 rows in" in say("show", "--out", str(tmp_path / "rows.csv"))
+    with (tmp_path / "rows.csv").open() as file:
+        assert {line["row_id"] for line in csv.DictReader(file)} == set(aside.rows["row_id"].to_pylist())
+
+
 def test_rows_come_back_in_a_replay_of_the_same_day(shop: Shop, aside: Aside) -> None:
     known = {(row["order_id"], row["line_no"]): row["row_id"] for row in aside.rows.to_pylist()}
-    assert release("order_lines", Chosen(ids=(known["o0", 0],)), who="ana", why="a real bulk order") == 1
-    assert release("order_lines", Chosen(reason="so many"), who="ana", why="another, asked") == 1
+    accepted, dropped = "order_lines: 1 rows accepted;", "order_lines: 1 rows dropped;"
+    assert accepted in say("release", known["o0", 0], "--why", "a real bulk order", who="ana")
+    assert accepted in say("release", "--reason", "so many", "--why", "another, asked", who="ana")
     price = repaired(aside, shop.file, unit_price="6.5")
-    assert release("order_lines", Chosen(), who="bo", why="price from the till", repaired=price) == 1
-    assert drop("order_lines", Chosen(reason="line of nothing"), who="bo", why="a test order") == 1
-    assert drop("order_lines", Chosen(ids=(known["o0", 1],)), who="ana", why="was asked wrongly") == 1
+    told = say("release", "--repaired", str(price), "--why", "price from the till", who="bo")
+    assert "order_lines: 1 rows repaired; they come back in the next ingest" in told
+    assert dropped in say("drop", "--reason", "line of nothing", "--why", "a test order", who="bo")
+    assert dropped in say("drop", known["o0", 1], "--why", "was asked wrongly", who="ana")
 
     with connect(settings().warehouse) as warehouse:  # a replay does not read it
         empty = pa.schema(

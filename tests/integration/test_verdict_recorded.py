@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_shop import NAME, TWO, build, retrain, tiny
+from tiny_shop import NAME, ONE, SEALED, TWO, build, retrain, tiny
 
 from ml import workspace
 from ml.actions.retrain import approve, open_retrain, promote, verdict_of
@@ -28,10 +28,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Three versions won against version 1; the best of them, version 2, is promoted second and judged again then."""
     with tiny(tmp_path_factory.mktemp("tiny")) as home:
         build()
+        let_rows_back()
         retrain(BETTER, share=2.0)
         retrain(WORSE, share=1.5)
         assert approve(BETTER) and approve(WORSE)
         yield home
+
+
+def let_rows_back() -> None:
+    """As a replay seals a table in which people's decisions were followed."""
+    ledger = Ledger(settings().ledger)
+    (sealed,) = ledger.sealed_by(SEALED, ["order_lines"])
+    by = [
+        {"action": "accept", "rows": 2, "actor": "ana", "why": "a real bulk order"},
+        {"action": "repair", "rows": 1, "actor": "bo", "why": "price from the till"},
+    ]
+    sealed.profile = {"decided": {"accepted": 2, "repaired": 1, "replaced": 1, "by": by}}
+    ledger.seal([sealed])
 
 
 def recorded(run_id: str) -> dict[str, Any]:
@@ -79,6 +92,21 @@ def test_each_guardrail_is_in_mlflow_and_on_the_card(home: Path) -> None:
         for place in ("verdict", "card", "description"):
             assert sentence in said[place], place
     assert f"Guardrail kept (no worse than by 0%): {kept[1]}." in said["verdict"]
+
+
+def test_a_version_says_whose_rows_it_was_trained_on(home: Path) -> None:
+    said = recorded(BETTER)
+    counts = "2 accepted, 1 repaired (for 1)"
+    assert [tags["rows_by_decision"] for tags in said["tags"]] == [f"order_lines: {counts}"] * 2
+    for line in (
+        f"Rows of order_lines that came back from quarantine by people's decisions: {counts}.",
+        "- accept, 2 rows, ana: a real bulk order",
+        "- repair, 1 rows, bo: price from the till",
+    ):
+        assert line in said["card"].splitlines()
+    before = recorded(ONE)
+    assert all("rows_by_decision" not in tags for tags in before["tags"])
+    assert "people's decisions" not in before["card"]
 
 
 def test_a_version_judged_again_shows_the_last_judgement_everywhere(home: Path) -> None:
