@@ -130,15 +130,48 @@ def _check_out(project: Path, commit: str, target: Path) -> None:
 
 def _recorded_params(run: Run) -> dict[str, Any]:
     params: dict[str, Any] = from_yaml(run.params)
-    found = recipe_digest(run.code_digest, params)
-    if found != run.recipe_digest:
+    changed, found = list(_changed_params(run, params)), recipe_digest(run.code_digest, params)
+    if changed or found != run.recipe_digest:
         raise NotReproducible(
             f"the recorded parameters of run {run.run_id} are not those that it ran with",
-            found=f"recipe digest {found[:12]}",
-            expected=run.recipe_digest[:12],
+            found="; ".join(changed[:_SHOWN]) or f"recipe digest {found[:12]}",
+            expected=f"recipe digest {run.recipe_digest[:12]}, and parameters as in the run's dvc.lock",
             next_step="compare `params` of the run in MLflow with the ledger's; somebody changed one of them",
         )
     return params
+
+
+def _changed_params(run: Run, params: Mapping[str, Any]) -> Iterator[str]:
+    """Which parameters the ledger has otherwise than the run's lock, which DVC wrote as the stages ran.
+
+    Not the look of the gate: a run that was judged again looked again.
+    """
+    lock = versioning.parse_lock(run.lock)
+    recorded: dict[str, Any] = {}
+    for stage in stages_of(str(run.family)):
+        recorded |= lock[stage]["params"]["params.yaml"]
+    then = dict(leaf for name, value in recorded.items() for leaf in _leaves(name, value))
+    now = dict(leaf for name in recorded for leaf in _leaves(name, _under(params, name)))
+    for key in sorted({*then, *now} - {"gate.look"}):
+        was, found = then.get(key, "not set"), now.get(key, "not set")
+        if was != found:
+            yield f"{key} {was} → {found}"
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What is not a mapping, by its path: `gate.confidence`."""
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for key, item in value.items():
+        yield from _leaves(f"{name}.{key}", item)
+
+
+def _under(params: Mapping[str, Any], name: str) -> Any:
+    found: Any = params
+    for key in name.split("."):
+        found = found.get(key, {}) if isinstance(found, Mapping) else {}
+    return found
 
 
 def _workspace(run: Run, params: dict[str, Any], project: Path) -> Path:
