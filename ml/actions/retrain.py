@@ -202,13 +202,17 @@ def check_model(folder: Path, run: Run) -> None:
 
 
 def finish_stages(run_id: str) -> None:
-    """Keep the run's lock in the ledger and its outputs in the remote: from here on it can be rebuilt."""
+    """Keep the run's lock in the ledger and its outputs in the remote: from here on it can be rebuilt.
+
+    A run that has a version and is judged again goes on waiting for its decision.
+    """
     folder = handover.take(run_id)
-    lock = folder / "dvc.lock"
-    family = Ledger(settings().ledger).run(run_id).family or ""
+    ledger = Ledger(settings().ledger)
+    run = ledger.run(run_id)
     if not settings().shared:
-        versioning.push(folder, stages_of(family))  # elsewhere each stage has done so
-    Ledger(settings().ledger).update_run(run_id, lock=lock.read_text(), status="judged")
+        versioning.push(folder, stages_of(run.family or ""))  # elsewhere each stage has done so
+    state = run.status if "version" in run.notes else "judged"
+    ledger.update_run(run_id, lock=(folder / "dvc.lock").read_text(), status=state)
 
 
 def verdict_of(run_id: str) -> dict[str, Any]:
@@ -292,9 +296,8 @@ def promote(run_id: str, *, actor: str = "gate", why: str = "") -> str | None:
         last = _last_seq(ledger, family)
         if _promoted_since(ledger, run):
             rejudge(run_id, last)
-            if not approve(run_id):
-                return None
-            last = _last_seq(ledger, family)
+        if not approve(run_id):  # also where a process was killed between judging again and refusing
+            return None
         judged = verdict_of(run_id)
         ledger.decide(
             family,

@@ -106,7 +106,7 @@ def tiny(folder: Path) -> Iterator[Path]:
         patch.setattr(versioning, "repro", repro)
         patch.setattr(versioning, "pull", pull)
         patch.setattr(versioning, "add", add)
-        patch.setattr(versioning, "push", lambda folder, targets=(): None)
+        patch.setattr(versioning, "push", push)
         yield home
 
 
@@ -248,6 +248,25 @@ def pull(folder: Path, targets: Sequence[str]) -> None:
             _fetch(folder / target, outs[target])
 
 
+def push(folder: Path, targets: Sequence[str] = ()) -> None:
+    """Copy what the targets name (stages, outputs or .dvc files) into the folder that stands for the remote."""
+    cache, remote = _objects(), settings().home / "remote/files/md5"
+    for digest in _named(folder, targets):
+        listed = [item["md5"] for item in json.loads(_object(cache, digest).read_text())]
+        for name in (*listed, digest):
+            if not _object(remote, name).exists():
+                os.link(_object(cache, name), _object(remote, name))
+
+
+def _named(folder: Path, targets: Sequence[str]) -> Iterator[str]:
+    lock = versioning.read_lock(folder)
+    for target in targets or lock:
+        if target.endswith(".dvc"):
+            yield yaml.safe_load((folder / target).read_text())["outs"][0]["md5"]
+        else:
+            yield from (out["md5"] for out in lock[target]["outs"])
+
+
 def _entry(folder: Path, path: str) -> dict[str, Any]:
     count = sum(file.is_file() for file in (folder / path).rglob("*"))
     return {"path": path, "md5": _keep(folder / path), "nfiles": count}
@@ -257,21 +276,27 @@ def _keep(folder: Path) -> str:
     files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
     listing = [{"md5": versioning.md5(file), "relpath": name} for name, file in files.items()]
     digest = versioning.digest_of_folder(folder)
+    cache = _objects()
     for item, file in zip(listing, files.values(), strict=True):
-        _object(item["md5"]).write_bytes(file.read_bytes())
-    _object(digest).write_text(json.dumps(listing))
+        _object(cache, item["md5"]).write_bytes(file.read_bytes())
+    _object(cache, digest).write_text(json.dumps(listing))
     return digest
 
 
 def _fetch(folder: Path, digest: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    for item in json.loads(_object(digest).read_text()):
+    cache = _objects()
+    for item in json.loads(_object(cache, digest).read_text()):
         (folder / item["relpath"]).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_object(item["md5"]), folder / item["relpath"])
+        shutil.copyfile(_object(cache, item["md5"]), folder / item["relpath"])
 
 
-def _object(digest: str) -> Path:
-    path = settings().cache / "files/md5" / digest[:2] / digest[2:]
+def _objects() -> Path:
+    return settings().cache / "files/md5"
+
+
+def _object(store: Path, digest: str) -> Path:
+    path = store / digest[:2] / digest[2:]
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
