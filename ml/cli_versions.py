@@ -52,13 +52,16 @@ def decisions(
 
 
 def approve(run: RunId, why: Why) -> None:
-    """Promote a version that won the gate and waits for a person.
+    """Promote a version that won the gate and waits for a person, and publish what it says of the newest tables.
 
     Example: bellwether approve retrain-seasonality-20111112 --why "looks right for the Christmas range"
     """
     from ml.actions.govern import approve_by_hand
 
-    out.print(f"promoted version {approve_by_hand(run, who=who(), why=why)}")
+    champion = approve_by_hand(run, who=who(), why=why)
+    out.print(f"promoted version {champion.version}")
+    _tell_airflow(run, "Approve")
+    _publish_again(champion.family)
 
 
 def reject(run: RunId, why: Why) -> None:
@@ -70,6 +73,30 @@ def reject(run: RunId, why: Why) -> None:
 
     reject_by_hand(run, who=who(), why=why)
     out.print("rejected; the champion stays")
+    _tell_airflow(run, "Reject")
+
+
+def _tell_airflow(run: str, answer: str) -> None:
+    """Airflow's task waits for an answer in Airflow alone; until then no other retrain of the family begins."""
+    from ml.actions.govern import still_asking
+
+    page = still_asking(run)
+    if page:
+        out.print(
+            f"Airflow still asks, and holds back the next retrain until its deadline: answer {answer} at {page}",
+            style="yellow", highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def _publish_again(family: str) -> None:
+    from ml.actions.publish import publish_again
+
+    said = publish_again(family)
+    out.print(
+        f"published as of {said.as_of}: {', '.join(said.rows)}"
+        if said
+        else "nothing published: no newer tables fit it"
+    )
 
 
 def history(family: FamilyName, as_json: AsJson = False) -> None:
@@ -103,17 +130,17 @@ def rollback(
         str | None, typer.Option("--to", help="A version that was champion. Default: the one before.")
     ] = None,
 ) -> None:
-    """Put an earlier champion into service again, and publish what it says.
+    """Put an earlier champion into service again, and publish what it says of the newest tables.
+
+    Customers see today's collections by the earlier version, not those that it published then.
 
     Example: bellwether rollback seasonality --to 3 --why "version 4 overstates toys"
     """
     from ml.actions.govern import roll_back
-    from ml.actions.publish import publish_again
 
     champion = roll_back(family, to=to, who=who(), why=why)
     out.print(f"{family}: version {champion.version} is champion again")
-    said = publish_again(family)
-    out.print(f"published: {', '.join(said.rows)}" if said else "nothing published: no newer tables fit it")
+    _publish_again(champion.family)
 
 
 def reproduce(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from urllib.parse import quote
 
+from ml.actions.asked import answer_page
 from ml.actions.desk_card import reproduction_of
 from ml.actions.judged import NOTE
 from ml.config import FamilyEntry
@@ -25,7 +25,7 @@ def notices(rows: DeskRows, entries: Mapping[str, FamilyEntry], now: datetime) -
 
 
 def _pending(run: RunRow, policy: str, now: datetime) -> Notice:
-    asked = run.notes.get("asked")
+    page = answer_page(run.notes)
     reasons = run.notes.get(NOTE, {}).get("verdict", {}).get("reasons", ())
     answered = "" if policy == "human" else "; the policy is auto, so its run will decide if it still goes on"
     return Notice(
@@ -34,16 +34,10 @@ def _pending(run: RunRow, policy: str, now: datetime) -> Notice:
         f"{run.family} version {run.notes.get('version', '?')} as of {run.as_of} waits for a decision; opened "
         f"{words.ago(run.opened_at, now)}{answered}",
         tuple(str(reason) for reason in reasons),
-        address=_answer(asked) if asked else "",
-        link="Answer in Airflow" if asked else "",
+        address=page or "",
+        link="Answer in Airflow" if page else "",
         command=f'bellwether approve {run.run_id} --why "…"',
     )
-
-
-def _answer(asked: Mapping[str, str]) -> str:
-    """Airflow's page of required actions of the task that waits, relative to Airflow's own address."""
-    dag, dag_run, task = (quote(asked[name], safe="") for name in ("dag_id", "dag_run", "task_id"))
-    return f"dags/{dag}/runs/{dag_run}/tasks/{task}/required_actions"
 
 
 def _of_family(rows: DeskRows, family: str, now: datetime) -> Iterator[Notice]:

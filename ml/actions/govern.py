@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ml.actions.asked import NOTE, answer_page
 from ml.actions.retrain import follow, promote, refuse, verdict_in_words, verdict_of
 from ml.actions.score import resolve
 from ml.config import load_params, settings
@@ -72,7 +73,17 @@ def _waiting(run: Run) -> Waiting:
 def asked(run_id: str, *, dag_id: str, dag_run: str, task_id: str) -> None:
     """Write down which task of Airflow waits for the answer, so that a page can lead to it."""
     where = {"dag_id": dag_id, "dag_run": dag_run, "task_id": task_id}
-    Ledger(settings().ledger).update_run(run_id, notes={"asked": where})
+    Ledger(settings().ledger).update_run(run_id, notes={NOTE: where})
+
+
+def still_asking(run_id: str) -> str | None:
+    """The address at which Airflow asks about the run; None where nobody was asked there.
+
+    Its task is parked until somebody answers there: it cannot see that the answer was given elsewhere.
+    """
+    at = settings()
+    page = answer_page(Ledger(at.ledger).run(run_id).notes)
+    return page and f"{at.airflow_url.rstrip('/')}/{page}"
 
 
 def history(family: str) -> list[Decision]:
@@ -80,7 +91,7 @@ def history(family: str) -> list[Decision]:
     return list(reversed(Ledger(settings().ledger).decisions(known(family))))
 
 
-def approve_by_hand(run_id: str, *, who: str, why: str) -> str:
+def approve_by_hand(run_id: str, *, who: str, why: str) -> Champion:
     """Promote a version that waits; returns it. Raises UsageError for a run that lost the gate or is decided."""
     run = _undecided(run_id, why)
     if not verdict_of(run_id)["approved"]:
@@ -89,13 +100,15 @@ def approve_by_hand(run_id: str, *, who: str, why: str) -> str:
             found="; ".join(verdict_of(run_id)["reasons"]),
             next_step="the champion stays; to go back to an earlier version: `bellwether rollback`",
         )
-    version = promote(run_id, actor=who, why=why)
-    if version is None:
+    champion = None
+    if promote(run_id, actor=who, why=why) is not None:
+        champion = Ledger(settings().ledger).champion(str(run.family))
+    if champion is None:
         raise UsageError(
             f"run {run_id} lost the gate against the champion of now",
             next_step=f"`bellwether history {run.family}`",
         )
-    return version
+    return champion
 
 
 def reject_by_hand(run_id: str, *, who: str, why: str) -> None:

@@ -7,25 +7,26 @@ Readers see the old or the new champion then, complete, and `doctor --mend` ends
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from killing import Shop, killed_at, steps, warmed
-from tiny_shop import AS_OF, NAME, TWO, build, retrain, tiny
+from tiny_shop import AS_OF, NAME, TWO, build, retrain, seal, tiny
 from typer.testing import CliRunner
 
 from ml import workspace
 from ml.actions.doctor import examine, mend
-from ml.actions.govern import roll_back, waiting
+from ml.actions.govern import asked, roll_back, waiting
 from ml.actions.publish import publish
 from ml.actions.retrain import approve, promote, verdict_of
 from ml.cli import app
@@ -329,6 +330,36 @@ def test_what_was_published_before_digests_were_kept_is_compared_by_its_rows(bui
 
     built.fresh()
     assert built.run(act) == []
+
+
+def said(*words: str) -> str:
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_who_decides_by_command_publishes_too_and_hears_where_airflow_still_asks(built: Shop) -> None:
+    later = AS_OF + timedelta(days=7)
+
+    def act() -> list[Any]:
+        os.environ["BELLWETHER_AIRFLOW_URL"] = "http://127.0.0.1:8080"
+        asked(TWO, dag_id="retrain_tiny", dag_run="manual__2025-03-01T00:00", task_id="approve")
+        approved, first = said("approve", TWO, "--why", "fits the range"), seen(built.home)
+        seal("ingest-2", later)
+        back, second = said("rollback", NAME, "--why", "overstates p00"), seen(built.home)
+        last = Ledger(settings().ledger).last_publication(NAME)
+        assert last is not None
+        return [approved, first, back, second, [last.version, last.as_of.isoformat()], healed()]
+
+    built.fresh()
+    approved, first, back, second, last, disagree = built.run(act)
+    page = "dags/retrain_tiny/runs/manual__2025-03-01T00%3A00/tasks/approve/required_actions"
+    assert f"answer Approve at http://127.0.0.1:8080/{page}" in approved
+    assert f"published as of {AS_OF}: expected_units" in approved
+    assert set(first.values()) == {"2"}
+    assert "version 1 is champion again" in back and f"published as of {later}: expected_units" in back
+    assert set(second.values()) == {"1"} and last == ["1", later.isoformat()]
+    assert disagree == []
 
 
 def test_who_is_at_work_is_left_alone(built: Shop) -> None:

@@ -96,12 +96,15 @@ def say(*words: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_a_version_waits_is_approved_by_a_person_and_serves(ledger: Ledger) -> None:
+def test_a_version_waits_is_approved_by_a_person_and_serves(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml.actions.publish.publish_again", lambda family: None)  # test_doctor publishes
     run_id = judged(ledger, 1)
     code, said = say("decisions")
     assert code == 0 and run_id in said and "loss 3 against 4" in said
     code, said = say("approve", run_id, "--why", "fits the range")
-    assert code == 0 and "promoted version 1" in said
+    assert code == 0 and "promoted version 1" in said and "Airflow" not in said
     decision = ledger.decisions(FAMILY)[-1]
     assert (decision.action, decision.version, decision.why) == (PROMOTE, "1", "fits the range")
     assert decision.actor not in ("", "gate")
