@@ -69,7 +69,7 @@ class GateParams(_Strict):
 
     confidence: float = Field(0.95, gt=0.5, lt=1)
     look: int = Field(1, ge=1)
-    minimum_effect: float = Field(0.0, ge=0)
+    minimum_effect: float = Field(0.002, ge=0)
     slice_margin: float = Field(0.25, ge=0)
     minimum_cases: int = Field(30, ge=2)
 

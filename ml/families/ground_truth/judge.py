@@ -148,9 +148,17 @@ def metrics(predictions: pa.Table, truth: pa.Table) -> Mapping[str, float]:
     for kind in KINDS:
         if both.counted(kind).any():
             made |= {f"{NAME[kind]}_{name}": value for name, value in _of_kind(both, kind).items()}
+    made["calibration_error"] = _calibration(both, made)
     if both.agreed["goal_boundary"].known.any() and both.agreed["goal_success"].known.any():
         made["goals_exact"] = goals_exact(both)
     return {name: float(value) for name, value in made.items()}
+
+
+def _calibration(both: Judged, made: Mapping[str, float]) -> float:
+    """Over all kinds of labels, by the number of their cases."""
+    cases = {kind: float(both.counted(kind).sum()) for kind in KINDS}
+    gaps = {kind: made.get(f"{NAME[kind]}_calibration_error", 0.0) for kind in KINDS}
+    return _ratio(sum(cases[kind] * gaps[kind] for kind in KINDS), sum(cases.values()))
 
 
 def _of_kind(both: Judged, kind: str) -> dict[str, float]:

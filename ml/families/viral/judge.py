@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.families.viral.design import Floats, moments, numbers
+from ml.toolkit.calibration import expected_calibration_error
 
 RANKED = 40
 Flags = NDArray[np.bool_]
@@ -87,13 +88,17 @@ def metrics(predictions: pa.Table, truth: pa.Table) -> Mapping[str, float]:
 
     `_first`: one observation per cascade, as it reached the fewest posts looked at; `_window`: one per cascade, after
     the first number of hours with so many; `_early`: cascades that started in the earlier half, which had most time.
-    auc, pr_auc, log_loss: of doubling. msle: mean squared error of log2 of the final size. precision_at_40: of the 40
-    first observations with the largest predicted size, how many are among the 40 that became largest. lead_*: of these
-    40, the share seen before the peak, and the median hours between (null peaks left out).
+    auc, pr_auc, log_loss, calibration_error: of doubling. msle: mean squared error of log2 of the final size.
+    precision_at_40: of the 40 first observations with the largest predicted size, how many are among the 40 that became
+    largest. lead_*: of these 40, the share seen before the peak, and the median hours between (null peaks left out).
     """
     both = side_by_side(predictions, truth)
     first, window = both.of(first_posts(both)), both.of(first_window(both))
-    made = {"log_loss": _log_loss(both), "msle": _msle(both)}
+    made = {
+        "log_loss": _log_loss(both),
+        "calibration_error": expected_calibration_error(both.doubles, both.doubled),
+        "msle": _msle(both),
+    }
     for name, part in (("first", first), ("window", window)):
         made |= {f"auc_{name}": auc(part), f"auc_{name}_early": auc(part.of(part.early)),
                  f"pr_auc_{name}": pr_auc(part), f"msle_{name}": _msle(part),
