@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from killing import Shop, killed_at, steps, warmed
+from killing import Shop, cooled, killed_at, steps, warmed
 from tiny_shop import AS_OF, NAME, TWO, build, retrain, seal, tiny
 from typer.testing import CliRunner
 
@@ -57,6 +57,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         warmed(shop.run(built_and_healed))
         Shop(home, folder / "base", folder / "note.json").keep()
         yield shop
+        cooled()
 
 
 def seen(home: Path) -> dict[str, str | None]:
@@ -151,8 +152,8 @@ class Case:
 CASES = {
     "promote": Case(lambda: None, promoted, 5),
     "promote after another, and win again": Case(lambda: another_promoted(2.0), promoted, 25),
-    # until the verdict the steps are those of the case before
-    "promote after another, and lose": Case(lambda: another_promoted(1.0), promoted, 12, "data/verdict"),
+    # until the second judgement is recorded the steps are those of the case before
+    "promote after another, and lose": Case(lambda: another_promoted(1.0), promoted, 8, "data/explanations"),
     "publish": Case(promoted, published, 25),
     "roll back": Case(_promoted_and_published, rolled_back, 3),
 }
