@@ -26,6 +26,7 @@ from ml import workspace
 from ml.actions.ingest import open_ingest
 from ml.actions.load import load, tables_of, write_folder
 from ml.actions.loop import Outcome, run_loop
+from ml.actions.record import record
 from ml.actions.retrain import open_retrain, promote
 from ml.actions.score import score
 from ml.config import settings
@@ -347,8 +348,10 @@ def test_a_version_judged_before_another_promotion_is_judged_again(shop: Shop) -
     open_retrain("seasonality", twin, run.as_of, overrides=FAST)
     for stage in stages_of("seasonality"):
         workspace.run_stage(twin, stage)
-    ledger.update_run(twin, notes={"decided_after": 0, "version": "77"})
+    version = record(twin).version
+    ledger.update_run(twin, notes={"decided_after": 0})
     assert promote(twin) is None
+    assert "judged_again" in Tracking(settings().mlflow).version_tags("seasonality", version)
     assert ledger.champion("seasonality") == champion
     assert ledger.decisions("seasonality")[-1].action == REJECT
 
