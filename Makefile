@@ -30,7 +30,7 @@ status: ## what runs, where, and whether it is well
 test: lint say-audit check-tests ## everything: lint, types, import contracts, all tests (the end-to-end ones last)
 
 test-deep: install-test ## the optional extra `deep`: install torch beside the lock, then its tests (TORCH=FILE: a wheel to take)
-	$(UV) -c requirements.txt "$(TORCH)" safetensors
+	$(UV) -c requirements.txt "$(TORCH)"
 	$(BIN)/python -m pytest tests/families/test_deep_labels.py $(ARGS)
 
 lint: install-test ## ruff, mypy and the import contracts

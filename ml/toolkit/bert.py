@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.toolkit import arrays
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -23,7 +25,6 @@ TOKENS = 128
 _AT_ONCE = 1024
 _BEYOND = np.array([1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592], np.float32)
 _NEEDED = "embeddings.word_embeddings.weight"
-_TYPES = {"F32": "<f4", "F16": "<f2", "I64": "<i8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +124,14 @@ def _means(folder: Path) -> bool:
 
 
 def read_bert(folder: Path) -> Bert:
-    """Read the weights (safetensors: a JSON header with the place of each array), and the tokenizer's file."""
+    """Read the weights and the tokenizer's file."""
     from tokenizers import Tokenizer
 
     told = json.loads((folder / "config.json").read_text())
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(TOKENS)
-    weights = _read_arrays(folder / "model.safetensors")
+    weights = {name: values.astype(np.float32) for name, values in arrays.read(folder / "model").items()}
     return Bert(
         tokenizer, weights, told["num_hidden_layers"], told["num_attention_heads"], told["layer_norm_eps"]
     )
-
-
-def _read_arrays(file: Path) -> dict[str, Singles]:
-    raw = file.read_bytes()
-    start = 8 + int.from_bytes(raw[:8], "little")
-    found: dict[str, Singles] = {}
-    for name, told in json.loads(raw[8:start]).items():
-        if name == "__metadata__":
-            continue
-        first, last = told["data_offsets"]
-        values = np.frombuffer(raw[start + first : start + last], np.dtype(_TYPES[told["dtype"]])).reshape(
-            told["shape"]
-        )
-        found[name] = values.astype(np.float32)
-    return found

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.toolkit import arrays
+
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 LANDMARKS = 4000
@@ -67,16 +69,13 @@ def _near(rows: Singles, marks: Singles) -> Floats:
 
 
 def write(kernel: Kernel, folder: Path) -> None:
-    """Save as `classes.json` and two arrays in `folder`."""
+    """Save as `classes.json` and `kernel.safetensors` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classes.json").write_text(json.dumps(list(kernel.classes)))
-    for name in ("landmarks", "weights"):
-        np.save(folder / f"{name}.npy", getattr(kernel, name), allow_pickle=False)
+    arrays.write(folder / "kernel", {"landmarks": kernel.landmarks, "weights": kernel.weights})
 
 
 def read(folder: Path) -> Kernel:
     """Load what `write` saved."""
     classes = tuple(json.loads((folder / "classes.json").read_text()))
-    return Kernel(
-        classes, *(np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("landmarks", "weights"))
-    )
+    return Kernel(classes, **arrays.read(folder / "kernel"))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.toolkit import arrays
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -95,15 +97,14 @@ def _kept(classes: tuple[str, ...], made: Any) -> Linear:
 
 
 def write(model: Linear, folder: Path) -> None:
-    """Save as `classes.json` and three arrays in `folder`."""
+    """Save as `classes.json` and `planes.safetensors` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classes.json").write_text(json.dumps(list(model.classes)))
-    for name in ("columns", "weights", "constant"):
-        np.save(folder / f"{name}.npy", getattr(model, name), allow_pickle=False)
+    made = {"columns": model.columns, "weights": model.weights, "constant": model.constant}
+    arrays.write(folder / "planes", made)
 
 
 def read(folder: Path) -> Linear:
     """Load what `write` saved."""
     classes = tuple(json.loads((folder / "classes.json").read_text()))
-    return Linear(classes, *(np.load(folder / f"{name}.npy", allow_pickle=False)
-                             for name in ("columns", "weights", "constant")))  # fmt: skip
+    return Linear(classes, **arrays.read(folder / "planes"))

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.toolkit import arrays
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import HashingVectorizer
@@ -79,10 +81,10 @@ def _letters(bits: int) -> HashingVectorizer:
 def write(grams: Grams, path: Path) -> None:
     """Save as one array: the two sizes, then how rare each place is."""
     sizes = np.array([grams.bits, grams.letter_bits], dtype=np.float32)
-    np.save(path.with_suffix(".npy"), np.concatenate([sizes, grams.rarity]), allow_pickle=False)
+    arrays.write(path, {"rarity": np.concatenate([sizes, grams.rarity])})
 
 
 def read(path: Path) -> Grams:
     """Load what `write` saved."""
-    raw = np.load(path.with_suffix(".npy"), allow_pickle=False)
+    raw = arrays.read(path)["rarity"]
     return Grams(int(raw[0]), int(raw[1]), raw[2:])

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.toolkit import arrays
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
@@ -100,14 +102,13 @@ def _vectorizer(**options: object) -> CountVectorizer:
 
 
 def write(space: TextSpace, folder: Path) -> None:
-    """Save as `text.json` and `text_directions.npy`."""
+    """Save as `text.json` and `text.safetensors`."""
     content = {"words": list(space.words), "idf": space.idf.tolist(), "components": len(space.directions)}
     (folder / "text.json").write_text(json.dumps(content))
-    np.save(folder / "text_directions.npy", space.directions, allow_pickle=False)
+    arrays.write(folder / "text", {"directions": space.directions})
 
 
 def read(folder: Path) -> TextSpace:
     """Load what `write` saved."""
     content = json.loads((folder / "text.json").read_text())
-    directions = np.load(folder / "text_directions.npy", allow_pickle=False)
-    return TextSpace(tuple(content["words"]), np.asarray(content["idf"]), directions)
+    return TextSpace(tuple(content["words"]), np.asarray(content["idf"]), **arrays.read(folder / "text"))

@@ -114,7 +114,7 @@ def test_no_pickles(of: Case, tmp_path: Path) -> None:
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {
         ".ubj",
         ".json",
-        ".npy",
+        ".safetensors",
         ".txt",
     }
 

@@ -87,7 +87,7 @@ def fit(matrix: ibis.Table, as_of: date, params: TemplateParams) -> Model:
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write the model as JSON, XGBoost models as UBJSON, arrays as .npy; never pickles."""
+    """Write the model as JSON, XGBoost models as UBJSON, arrays as safetensors (`ml.toolkit.arrays`); never pickles."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps({"share": model.share}))
 

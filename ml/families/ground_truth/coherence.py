@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml.families.ground_truth.exchanges import NOWHERE, Places
 from ml.families.ground_truth.reading import Read
+from ml.toolkit import arrays
 
 Floats = NDArray[np.float64]
 RIDGE = 1.0
@@ -105,12 +106,11 @@ def _cosine(some: Floats, others: Floats) -> Floats:
 
 
 def save(coherence: Coherence, folder: Path) -> None:
-    """Write three arrays."""
-    for name in ("forth", "back", "weights"):
-        np.save(folder / f"coherence_{name}.npy", getattr(coherence, name), allow_pickle=False)
+    """Write `coherence.safetensors`."""
+    made = {"forth": coherence.forth, "back": coherence.back, "weights": coherence.weights}
+    arrays.write(folder / "coherence", made)
 
 
 def load(folder: Path) -> Coherence:
     """Read what `save` wrote."""
-    names = ("forth", "back", "weights")
-    return Coherence(*(np.load(folder / f"coherence_{name}.npy", allow_pickle=False) for name in names))
+    return Coherence(**arrays.read(folder / "coherence"))

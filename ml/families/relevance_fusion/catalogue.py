@@ -19,7 +19,7 @@ from ml.families.relevance_fusion.columns import ABOUT, NO_QUERY, PRODUCT
 from ml.families.relevance_fusion.lexicon import Documents, Rarity, documents, rarity
 from ml.families.relevance_fusion.params import TFIDF, RelevanceFusionParams
 from ml.families.relevance_fusion.relations import SEPARATOR
-from ml.toolkit import text
+from ml.toolkit import arrays, text
 from ml.toolkit.encoders import Encoder, SentenceEncoder
 
 Floats = NDArray[np.float64]
@@ -126,14 +126,13 @@ def unit(points: Floats) -> Floats:
 
 
 def write(catalogue: Catalogue, folder: Path) -> None:
-    """Save as `catalogue.json` and arrays."""
+    """Save as `catalogue.json`, `catalogue.safetensors` and the files of its texts' space."""
     texts = {name: catalogue.products.column(name).to_pylist() for name in catalogue.products.column_names}
     beside = {
         "products": texts, "neighbours": catalogue.neighbours, "shares": catalogue.shares, "encoder": catalogue.encoder
     }  # fmt: skip
     (folder / "catalogue.json").write_text(json.dumps(beside, ensure_ascii=False))
-    np.save(folder / "catalogue_known.npy", catalogue.known, allow_pickle=False)
-    np.save(folder / "catalogue_points.npy", catalogue.points, allow_pickle=False)
+    arrays.write(folder / "catalogue", {"known": catalogue.known, "points": catalogue.points})
     text.write(catalogue.space, folder)
 
 
@@ -142,8 +141,7 @@ def read(folder: Path) -> Catalogue:
     beside = json.loads((folder / "catalogue.json").read_text())
     return Catalogue(
         products=pa.table({name: pa.array(some, pa.string()) for name, some in beside["products"].items()}),
-        known=np.load(folder / "catalogue_known.npy", allow_pickle=False),
-        points=np.load(folder / "catalogue_points.npy", allow_pickle=False),
+        **arrays.read(folder / "catalogue"),
         space=text.read(folder),
         neighbours=tuple(tuple(some) for some in beside["neighbours"]),
         shares=tuple(tuple(some) for some in beside["shares"]),

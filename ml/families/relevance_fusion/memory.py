@@ -17,6 +17,7 @@ from ml.families.relevance_fusion.catalogue import parted
 from ml.families.relevance_fusion.columns import NO_QUERY
 from ml.families.relevance_fusion.history import SUMS, totals
 from ml.families.relevance_fusion.params import RelevanceFusionParams
+from ml.toolkit import arrays
 
 Floats = NDArray[np.float64]
 
@@ -81,23 +82,22 @@ def _relevant(matrix: ibis.Table, as_of: date) -> dict[str, tuple[str, ...]]:
 
 
 def write(memory: Memory, folder: Path) -> None:
-    """Save as `memory.json` and two arrays."""
+    """Save as `memory.json` and `memory.safetensors`."""
     names = {
         "pairs": list(memory.pairs), "products": list(memory.products),
         "relevant": {query: list(some) for query, some in memory.relevant.items()},
     }  # fmt: skip
     (folder / "memory.json").write_text(json.dumps(names, ensure_ascii=False))
-    np.save(folder / "memory_pairs.npy", memory.pair_sums, allow_pickle=False)
-    np.save(folder / "memory_products.npy", memory.product_sums, allow_pickle=False)
+    arrays.write(folder / "memory", {"pairs": memory.pair_sums, "products": memory.product_sums})
 
 
 def read(folder: Path) -> Memory:
     """Load what `write` saved."""
-    names = json.loads((folder / "memory.json").read_text())
+    names, sums = json.loads((folder / "memory.json").read_text()), arrays.read(folder / "memory")
     return Memory(
         {name: place for place, name in enumerate(names["pairs"])},
-        np.load(folder / "memory_pairs.npy", allow_pickle=False),
+        sums["pairs"],
         {name: place for place, name in enumerate(names["products"])},
-        np.load(folder / "memory_products.npy", allow_pickle=False),
+        sums["products"],
         {query: tuple(some) for query, some in names["relevant"].items()},
     )

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from ml.errors import UsageError
 
-NEEDED = ("torch", "safetensors")
+NEEDED = ("torch",)
 
 
 def require_torch() -> None:
@@ -20,5 +20,5 @@ def require_torch() -> None:
             "families.ground_truth.params.model: deep needs packages that are not installed",
             found=f"no {' and no '.join(missing)}",
             expected="the optional extra `deep`",
-            next_step="pip install 'bellwether[deep]' (in a clone: pip install torch safetensors), or model: boosted",
+            next_step="pip install 'bellwether[deep]' (in a clone: pip install torch), or model: boosted",
         )
