@@ -82,7 +82,7 @@ def test_only_kinds_that_people_annotated_are_learned() -> None:
     made = FAMILY.score(model, fold.test, fold.as_of)
     assert set(made["defect"].to_pylist()) == {-1.0}
     judged = FAMILY.metrics(made, fold.truth.to_pyarrow())
-    assert {name.split("_")[0] for name in judged} == {"intent", "loss"}
+    assert {name.split("_")[0] for name in judged} == {"intent", "loss", "calibration"}
     assert judged["intent_accuracy"] > 0.6
 
 
