@@ -181,8 +181,10 @@ def worsened(loss: Floats, weight: Floats, loss_before: Floats, weight_before: F
     (now, spread, freedom), (then, spread_then, freedom_then) = (
         _ratio(loss, weight), _ratio(loss_before, weight_before),
     )  # fmt: skip
-    if then <= 0 or now <= 0:
-        return Change(float("inf") if now > 0 else now / then if then > 0 else 1.0, 0.0, 1.0)
+    if then <= 0:
+        return Change(float("inf") if now > 0 else 1.0, 0.0, 1.0)
+    if now <= 0:
+        return Change(0.0, 0.0, 1.0)
     parts = np.array([spread / now, spread_then / then]) ** 2
     total = float(parts.sum())
     if total <= 0:
