@@ -18,7 +18,17 @@ def exact_sum(values: ibis.Value, where: ibis.Value | None = None) -> ibis.Value
 
     A value beyond nine million millions, or one that is not a number, is an error of the engine.
     """
-    return (values * _PARTS).round().cast("int64").sum(where=where).cast("float64") / _PARTS
+    return parted(whole(values).sum(where=where))
+
+
+def whole(values: ibis.Value) -> ibis.Value:
+    """Values in whole millionths, as `exact_sum` adds them up: worth storing where each goes into several sums."""
+    return (values * _PARTS).round().cast("int64")
+
+
+def parted(sums: ibis.Value) -> ibis.Value:
+    """Sums of whole millionths as numbers."""
+    return sums.cast("float64") / _PARTS
 
 
 def before(aggregate: ibis.Value, window: object) -> ibis.Value:

@@ -15,6 +15,7 @@ from small_shop import END, opened, shop
 
 from ml.families.seasonality.features import features
 from ml.families.seasonality.params import SeasonalityParams
+from ml.toolkit.standings import standings
 
 TABLES = ("order_lines", "products", "promotions", "events")
 
@@ -127,3 +128,25 @@ def test_every_day_from_the_first_sale_or_launch_to_the_end_of_the_horizon() -> 
         by_product.setdefault(product, []).append(day)
     for days in by_product.values():
         assert days == [days[0] + timedelta(days=number) for number in range(len(days))]
+
+
+def test_a_total_read_at_a_moment_is_of_what_came_before_it() -> None:
+    """Entries of the very moment are not counted, and those of another name never."""
+    at = "CAST('2026-01-01' AS TIMESTAMP) + to_hours({})"
+    connection = ibis.duckdb.connect()
+    connection.raw_sql(
+        f"CREATE TABLE sold AS SELECT i % 3 AS who, {at.format('i // 6')} AS at FROM range(90) AS r(i)"
+    )
+    connection.raw_sql(
+        f"CREATE TABLE asked AS SELECT i AS one, i % 4 AS who, {at.format('i % 20 - 2')} AS now FROM range(120) AS r(i)"
+    )
+    sold, asked = connection.table("sold"), connection.table("asked")
+    moments = sold.group_by("who", since=sold["at"]).aggregate(n=sold.count())
+    running = ibis.window(group_by="who", order_by="since", preceding=None, following=0)
+    totals = moments.select("who", "since", total=moments.n.sum().over(running).cast("int64"))
+    back = {"now_": asked.now, "earlier": asked.now - ibis.interval(hours=5)}
+    ours = standings(asked, ["one"], back, totals, "who").order_by("one").to_pyarrow()
+    counted = "(SELECT count(*) FROM sold AS s WHERE s.who = a.who AND s.at < a.now - to_hours({}))"
+    by_hand = f"SELECT one, {counted.format(0)} AS now_, {counted.format(5)} AS earlier FROM asked AS a ORDER BY one"
+    theirs = connection.con.sql(by_hand).to_arrow_table()
+    assert ours.to_pydict() == theirs.to_pydict() and sum(ours["earlier"].to_pylist()) > 0

@@ -14,9 +14,10 @@ JUMPS = 6  # pointers double with each: reshares of reshares are followed 64 dee
 def cascades(posts: ibis.Table, as_of: date) -> ibis.Table:
     """Every post before `as_of` with its place in its cascade.
 
-    cascade_id: the first post's; depth: reshares between it and the first post; rank: 1, 2, … by time; started: when
-    the first known post was; age, gap, next_age: hours from there to the post, from the post before to it, and from the
-    start to the next post (null: none is known); seq: how many posts the platform had seen, this one included.
+    letters: of its text; cascade_id: the first post's; depth: reshares between it and the first post; rank: 1, 2, … by
+    time; started: when the first known post was; age, gap, next_age: hours from there to the post, from the post before
+    to it, and from the start to the next post (null: none is known); seq: how many posts the platform had seen, this
+    one included.
     Posts whose parents lead round in a circle, or back more than 64 reshares, are left out.
     """
     known = posts.filter(posts.posted_at < ibis.timestamp(str(as_of)))
@@ -34,8 +35,9 @@ def _rooted(known: ibis.Table) -> ibis.Table:
     joined = known.left_join(tops, "post_id")
     found = joined.filter(joined.parent_post_id.isnull() | joined.up.notnull())
     return found.select(
-        "post_id", "product_id", "creator_id", "platform", "text", "image_uri", at=found.posted_at,
-        cascade_id=ibis.coalesce(found.up, found.post_id), depth=found.depth.fill_null(0),
+        "post_id", "product_id", "creator_id", "platform", "image_uri", at=found.posted_at,
+        letters=found.text.length().fill_null(0), cascade_id=ibis.coalesce(found.up, found.post_id),
+        depth=found.depth.fill_null(0),
     )  # fmt: skip
 
 

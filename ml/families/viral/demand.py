@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ml.families.viral.cascades import log
 from ml.families.viral.params import ViralParams
+from ml.toolkit.standings import standings
 from ml.toolkit.storing import stored
-from ml.toolkit.windows import exact_sum
+from ml.toolkit.windows import exact_sum, parted, whole
 
 Floats = NDArray[np.float64]
 BEFORE_DAYS = 28
@@ -26,20 +27,15 @@ def momentum(seen: ibis.Table, lines: ibis.Table) -> ibis.Table:
 
     Null where the product sold nothing in the four weeks.
     """
-    asked = seen.select("cascade_id", "point", "product_id", "observed_at")
-    sold = lines.filter(lines.quantity > 0).select("product_id", "ordered_at", "quantity")
-    joined = asked.join(
-        sold, [asked.product_id == sold.product_id, sold.ordered_at < asked.observed_at,
-               sold.ordered_at >= asked.observed_at - ibis.interval(days=28)],
-    )  # fmt: skip
-    late = joined.ordered_at >= joined.observed_at - ibis.interval(days=7)
-    summed = joined.group_by("cascade_id", "point").aggregate(
-        late=exact_sum(joined.quantity, late), early=exact_sum(joined.quantity, ~late)
-    )
-    return summed.select(
-        "cascade_id",
-        "point",
-        selling=log(summed.late.fill_null(0) / 7, 0.1) - log(summed.early.fill_null(0) / 21, 0.1),
+    sold = lines.filter(lines.quantity > 0)
+    moments = sold.group_by("product_id", since=sold.ordered_at).aggregate(units=whole(sold.quantity).sum())
+    running = ibis.window(group_by="product_id", order_by="since", preceding=None, following=0)
+    totals = moments.select("product_id", "since", total=moments.units.sum().over(running).cast("int64"))
+    back = {f"units_{days}": seen.observed_at - ibis.interval(days=days) for days in (0, 7, BEFORE_DAYS)}
+    rows = standings(seen, ["cascade_id", "point"], back, stored(totals), "product_id")
+    late, early = rows.units_0 - rows.units_7, rows.units_7 - rows.units_28
+    return rows.filter(rows.units_0 > rows.units_28).select(
+        "cascade_id", "point", selling=log(parted(late) / 7, 0.1) - log(parted(early) / 21, 0.1)
     )
 
 

@@ -16,11 +16,12 @@ from ml.families.viral.cascades import cascades, hours, log
 from ml.families.viral.columns import ABOUT, BUSY, FEATURES, TIMESCALES
 from ml.families.viral.demand import momentum
 from ml.families.viral.histories import histories
-from ml.families.viral.observations import course, observations
+from ml.families.viral.observations import course, measured, observations
 from ml.families.viral.outcomes import origins, outcomes
 from ml.families.viral.params import ViralParams
 from ml.families.viral.pictures import image_scores
 from ml.families.viral.products import product_past
+from ml.toolkit.standings import standings
 from ml.toolkit.storing import stored
 
 
@@ -32,11 +33,11 @@ def features(tables: Tables, as_of: date, params: ViralParams) -> ibis.Table:
     known = _known_of_posts(placed, tables, params, as_of)
     rows = seen.join(stored(course(seen, known)), ["cascade_id", "point"])
     rows = rows.join(stored(outcomes(placed, days)), "cascade_id")
-    rows = rows.join(stored(_latest(placed)), "post_id")
+    rows = rows.join(stored(_latest(placed, seen)), "post_id")
     scores = image_scores(placed, tables["products"], as_of, params)
     rows = rows.join(stored(product_past(placed, tables["products"], scores)), "cascade_id")
     rows = rows.left_join(stored(momentum(seen, tables["order_lines"])), ["cascade_id", "point"])
-    return _final(_timed(stored(rows)), params, as_of)
+    return _final(_timed(rows), params, as_of)
 
 
 def _starts(placed: ibis.Table, fewest: int) -> ibis.Table:
@@ -47,34 +48,21 @@ def _known_of_posts(placed: ibis.Table, tables: Tables, params: ViralParams, as_
     past = histories(placed, params.fewest, params.quiet_hours, str(as_of))
     creators = tables["creators"]
     joined = placed.join(past, "post_id").left_join(creators, "creator_id")
-    own = [
-        "cascade_id",
-        "post_id",
-        "product_id",
-        "platform",
-        "at",
-        "started",
-        "rank",
-        "depth",
-        "age",
-        "gap",
-        "seq",
-    ]
-    rows = joined.select(
-        *own, *past.columns[1:], followers=joined.followers.fill_null(0)
-    )  # fmt: skip
-    return stored(rows)
+    own = ["cascade_id", "at", "rank", "depth", "age", "gap", "seq"]
+    rows = joined.select(*own, *past.columns[1:], followers=joined.followers.fill_null(0))
+    return stored(measured(rows).order_by("cascade_id", "rank"))  # what is added up lies together
 
 
-def _latest(placed: ibis.Table) -> ibis.Table:
+def _latest(placed: ibis.Table, seen: ibis.Table) -> ibis.Table:
     """How busy the platform was around the last post seen: posts in the hours before it."""
-    spans = {f"busy_{span}": log(placed.count().over(_hours_before(span)), 1.0) for span in BUSY}
-    return placed.select("post_id", **spans)
-
-
-def _hours_before(span: int) -> object:
-    hour = ibis.interval(hours=1)
-    return ibis.window(group_by="platform", order_by="at", preceding=hour * span, following=hour * 0)
+    last = placed.semi_join(seen, "post_id")
+    counted = placed.group_by("platform", since=placed["at"]).aggregate(total=placed.seq.max())
+    now = {"upto": last["at"] + ibis.interval(microseconds=1)}  # those of the same moment are counted
+    back = {f"before_{span}": last["at"] - ibis.interval(hours=span) for span in BUSY}
+    rows = standings(last, ["post_id"], now | back, counted, "platform")
+    return rows.select(
+        "post_id", **{f"busy_{span}": log(rows.upto - rows[f"before_{span}"], 1.0) for span in BUSY}
+    )
 
 
 def _timed(rows: ibis.Table) -> ibis.Table:

@@ -8,7 +8,7 @@ from ml.families.viral.cascades import hours, log
 from ml.families.viral.columns import TIMESCALES
 from ml.families.viral.histories import PAST
 from ml.families.viral.params import ViralParams
-from ml.toolkit.windows import exact_sum
+from ml.toolkit.windows import exact_sum, parted, whole
 
 _GAPS = 4
 
@@ -46,29 +46,48 @@ def _row(posts: ibis.Table, point: ibis.Value, kind: str, moment: ibis.Value) ->
     )  # fmt: skip
 
 
+def measured(posts: ibis.Table) -> ibis.Table:
+    """Posts with what is added up over an observation in whole millionths, once for all observations of a post."""
+    step = log(posts.gap)
+    amounts = {
+        "step": step,
+        "squared": step * step,
+        "deep": posts.depth,
+        "direct": (posts.depth == 1).cast("float64"),
+        "newcomer": (posts.past_posts == 0).cast("float64"),
+        **{name: posts[name] for name in PAST},
+    }
+    wholes = {_whole(name): whole(value) for name, value in amounts.items()}
+    return posts.mutate(step=step, **wholes).drop("gap", "past_posts")
+
+
+def _whole(name: str) -> str:
+    return f"whole_{name}"
+
+
 def course(seen: ibis.Table, posts: ibis.Table) -> ibis.Table:
-    """What all posts up to each observation say together; `posts` has histories and followers joined to it."""
-    mine = posts.drop("product_id", "platform", "started", "post_id")
-    pairs = seen.select("cascade_id", "point", "observed_at", "posts", "started").join(mine, "cascade_id")
+    """What all posts up to each observation say together; `posts` are measured, with histories and followers."""
+    pairs = seen.select("cascade_id", "point", "observed_at", "posts").join(posts, "cascade_id")
     pairs = pairs.filter(pairs["rank"] <= pairs.posts)
     return pairs.group_by("cascade_id", "point").aggregate(
         **_timing(pairs), **_shape(pairs), **_hawkes(pairs), **_people(pairs)
     )
 
 
-def _mean(value: ibis.Value) -> ibis.Value:
-    return exact_sum(value) / ibis.greatest(value.count(), 1)
+def _mean(pairs: ibis.Table, name: str) -> ibis.Value:
+    amount = pairs[_whole(name)]
+    return parted(amount.sum()) / ibis.greatest(amount.count(), 1)
 
 
 def _timing(pairs: ibis.Table) -> dict[str, ibis.Value]:
-    step = log(pairs.gap)
+    step = pairs.step
     middle = pairs["rank"] == ((pairs.posts + 1) / 2).floor().cast("int64")
     return {
         "age_posts": pairs.age.max(),
         "age_middle": pairs.age.max(where=middle),
         "gap_longest": step.max(),
-        "gap_typical": _mean(step),
-        "gap_squares": _mean(step * step),
+        "gap_typical": _mean(pairs, "step"),
+        "gap_squares": _mean(pairs, "squared"),
         **{f"gap_{n}": step.max(where=pairs["rank"] == pairs.posts - (n - 1)) for n in range(1, _GAPS + 1)},
         "seq_first": pairs.seq.min(),
         "seq_last": pairs.seq.max(),
@@ -79,8 +98,8 @@ def _timing(pairs: ibis.Table) -> dict[str, ibis.Value]:
 def _shape(pairs: ibis.Table) -> dict[str, ibis.Value]:
     return {
         "depth_most": pairs.depth.max(),
-        "depth_typical": _mean(pairs.depth),
-        "breadth": _mean((pairs.depth == 1).cast("float64")),
+        "depth_typical": _mean(pairs, "deep"),
+        "breadth": _mean(pairs, "direct"),
     }
 
 
@@ -95,10 +114,10 @@ def _people(pairs: ibis.Table) -> dict[str, ibis.Value]:
     made: dict[str, ibis.Value] = {
         "followers": pairs.followers.sum(),
         "followers_most": pairs.followers.max(),
-        "newcomers": _mean((pairs.past_posts == 0).cast("float64")),
+        "newcomers": _mean(pairs, "newcomer"),
     }
     for name in PAST:
         value = pairs[name]
-        made |= {f"{name}_mean": _mean(value), f"{name}_most": value.max(), f"{name}_least": value.min(),
+        made |= {f"{name}_mean": _mean(pairs, name), f"{name}_most": value.max(), f"{name}_least": value.min(),
                  f"{name}_first": value.max(where=first), f"{name}_last": value.max(where=last)}  # fmt: skip
     return made

@@ -12,7 +12,7 @@ def product_past(placed: ibis.Table, products: ibis.Table, scores: ibis.Table) -
     product came to. An earlier cascade counts with the posts that it had when this one began.
     """
     first = placed.filter(placed["rank"] == 1)
-    roots = first.select("cascade_id", "product_id", "started", "text")
+    roots = first.select("cascade_id", "product_id", "started", "letters")
     joined = roots.left_join(_earlier(placed), "cascade_id").left_join(
         products.select("product_id", "price"), "product_id"
     )
@@ -20,7 +20,7 @@ def product_past(placed: ibis.Table, products: ibis.Table, scores: ibis.Table) -
     joined = joined.left_join(scores, ["product_id", "quarter"])
     return joined.select(
         "cascade_id",
-        text_length=log(joined.text.length().fill_null(0), 1.0),
+        text_length=log(joined.letters, 1.0),
         price=log(joined.price, 1.0),
         product_posts=log(joined.product_posts.fill_null(0), 1.0),
         product_since=log(hours(joined.started, joined.previous), 0.01),
