@@ -104,7 +104,8 @@ class ScheduleParams(_Strict):
 class MonitorParams(_Strict):
     """What the monitor looks at, and what is too much.
 
-    Inputs and scores: the newest `window_days` against `windows` earlier ones, `entities` of each. They are beyond
+    Inputs and scores: the newest `window_days` against `windows` earlier ones, `entities` of each; of those
+    whose answers the champion is asked for, `score_entities`: to score one may take a sentence encoder. They are beyond
     where they lie further off than the earlier windows from each other, by at least `smallest` (0 to 1), and neither by
     chance. Realised errors: beyond where they are higher than was to be expected, not by chance, by more than
     `worse_by`, relatively, on `minimum_cases` or more. `confidence`: 1 less the chance of a false alarm in a champion's
@@ -114,6 +115,7 @@ class MonitorParams(_Strict):
     window_days: int = Field(28, ge=7)
     windows: int = Field(13, ge=2, le=60)
     entities: int = Field(2000, ge=30)
+    score_entities: int = Field(300, ge=30)
     minimum_cases: int = Field(30, ge=2)
     smallest: float = Field(0.1, ge=0, lt=1)
     worse_by: float = Field(0.25, ge=0)

@@ -102,7 +102,7 @@ def scores(watched: Watched, matrix: ibis.Table, model: Path) -> Iterator[Findin
     loaded = load_model(record, model, "final")
     try:
         newest, *earlier = (
-            record.score(loaded, *record.asked_between(matrix, span.start, span.end, rules.entities))
+            record.score(loaded, *record.asked_between(matrix, span.start, span.end, rules.score_entities))
             for span in (present, *past)
         )
     except (KeyError, ValueError, TypeError) as error:

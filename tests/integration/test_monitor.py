@@ -27,11 +27,12 @@ from ml.families import _template
 from ml.families.record import Realised
 from ml.seams.ledger import Ledger, migrate
 from ml.seams.ledger.models import Look
+from ml.toolkit.spans import some
 
 pytestmark = pytest.mark.integration
 DAYS, WEEK = 110, timedelta(days=7)
 NOW = AS_OF + WEEK
-RULES = {"window_days": 7, "windows": 8, "minimum_cases": 20}
+RULES = {"window_days": 7, "windows": 8, "minimum_cases": 20, "score_entities": 30}
 
 
 def lines(as_of: date, *, last_week: float = 1.0) -> pa.Table:
@@ -49,6 +50,12 @@ def lines(as_of: date, *, last_week: float = 1.0) -> pa.Table:
     return pa.table({"product_id": ids, **counted})
 
 
+def asked_between(matrix: ibis.Table, start: date, end: date, most: int) -> tuple[ibis.Table, date]:
+    """As the template, about some of the products."""
+    rows, end = _template.asked_between(matrix, start, end, most)
+    return some(rows, ("product_id",), most), end
+
+
 def losses(published: Any, matrix: ibis.Table, as_of: date, now: date, params: Any) -> pa.Table | None:
     """What was sold on the day that was foretold."""
     truth = matrix.filter(matrix.day == ibis.date(as_of)).select("product_id", "day", "units", "category")
@@ -60,7 +67,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Version 1 is in service since AS_OF, and was published then."""
     with tiny(tmp_path):
         module: Any = sys.modules[f"ml.families.{NAME}"]
-        module.FAMILY = replace(module.FAMILY, realised=Realised(days=7, losses=losses))
+        module.FAMILY = replace(
+            module.FAMILY, realised=Realised(days=7, losses=losses), asked_between=asked_between
+        )
         monkeypatch.setattr(tiny_shop, "_lines", lines)
         params = settings().project / "params.yaml"
         params.write_text(params.read_text() + yaml.safe_dump({"monitor": RULES}))
@@ -93,6 +102,8 @@ def test_a_shop_that_goes_on_is_looked_at_and_left_alone(shop: None, monkeypatch
     seen = look(NAME, "look-1", ask=True)
     assert kinds(seen) == {"inputs", "scores", "realised", "freshness", "age"}
     assert not seen.breached and not seen.asked, seen.why
+    cases = {one["kind"]: one["cases"] for one in seen.findings}
+    assert cases["inputs"] == 40 and 20 <= cases["scores"] < 40  # the champion is asked about fewer
     assert (seen.version, seen.champion_run, seen.as_of) == ("1", ONE, NOW)
     report = json.loads((settings().reports / f"monitoring/{NAME}.json").read_text())
     assert report["findings"] == seen.findings and report["breached"] is False
