@@ -141,10 +141,10 @@ def median(work: Path, imports: str, command: Sequence[str], repeat: int) -> Too
 
 def prepare(subject: Subject, size: str, folder: Path) -> int:
     """World, warehouse of views and workspace under `folder`; the number of rows of the measured table."""
-    from ml.world import DEFAULT_END, write
+    from ml.world import DEFAULT_END, write_tables
 
-    if not (folder / "world").exists():
-        write(size, 7, folder / "world")
+    world = folder / "world"
+    write_tables(size, 7, world, [name for name in subject.tables if not (world / name).exists()])
     lines = open_warehouse(subject, folder)
     make_workspace(folder / "work", DEFAULT_END.isoformat())
     return lines

@@ -11,6 +11,6 @@ from __future__ import annotations
 from ml.world.blueprint import DEFAULT_END
 from ml.world.sizes import SIZES
 from ml.world.world import World, readers, simulate
-from ml.world.writing import write
+from ml.world.writing import write, write_tables
 
-__all__ = ["DEFAULT_END", "SIZES", "World", "readers", "simulate", "write"]
+__all__ = ["DEFAULT_END", "SIZES", "World", "readers", "simulate", "write", "write_tables"]

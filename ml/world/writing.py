@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from ml.world.chunks import Chunk, chunks
 from ml.world.parts import Rows, tables_beside, truth_beside
 from ml.world.rows import ORDER_LINES, names_of
 from ml.world.truth import DEMAND, DIRTY
+from ml.world.world import readers
 
 _SHARD_ROWS = 2_000_000
 _DICTIONARY = {
@@ -48,6 +49,23 @@ def write(
     with _open_shards(folder) as shards:
         for chunk in chunks(plan, names):
             shards.add(chunk)
+
+
+def write_tables(
+    size: str,
+    seed: int,
+    folder: Path,
+    tables: Iterable[str],
+    end: date = DEFAULT_END,
+    days: int | None = None,
+) -> None:
+    """Write `<folder>/<table>/part-*.parquet` of these contract tables alone: the rows of `write`, and no truth.
+
+    Dialogues are nearly all the work of a large world; who needs none of them need not wait for them.
+    """
+    streams = readers(size, seed, end, days)
+    for name in tables:
+        _write_rows(streams[name], folder / name)
 
 
 def _write_rows(rows: Rows, folder: Path) -> None:

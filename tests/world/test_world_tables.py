@@ -14,7 +14,7 @@ import pytest
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema, key, references
 from ml.errors import UsageError
-from ml.world import DEFAULT_END, SIZES, World, readers, simulate, write
+from ml.world import DEFAULT_END, SIZES, World, readers, simulate, write, write_tables
 
 MADE = ("products", "order_lines", "promotions", "events", "searches", "judgements")
 DIRTY = ("order_lines", "searches", "judgements")  # with rows on purpose that break what these tests check
@@ -121,9 +121,12 @@ def test_written_and_streamed_worlds_are_the_one_in_memory(tmp_path: Path) -> No
         assert _read(tmp_path / "world" / name).schema.equals(table.schema), name
     for name, table in memory.truth.items():
         assert _read(tmp_path / "world" / "truth" / name).equals(table), name
+    write_tables("small", 5, tmp_path / "some", ["searches", "order_lines"], end=end, days=130)
+    assert sorted(path.name for path in (tmp_path / "some").iterdir()) == ["order_lines", "searches"]
     streams = readers("small", 5, end=end, days=130)
     for name in ("order_lines", "searches"):
         assert streams[name].read_all().equals(memory.tables[name])
+        assert _read(tmp_path / "some" / name).equals(memory.tables[name]), name
 
 
 def _read(folder: Path) -> pa.Table:
