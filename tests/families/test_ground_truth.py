@@ -15,11 +15,13 @@ import pyarrow.compute as pc
 import pytest
 from small_shop import END, materialised, opened, shop
 
+from bench.labelling import unsure
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.families.ground_truth import FAMILY, coherence, reading
 from ml.families.ground_truth.exchanges import read_exchanges
 from ml.families.ground_truth.params import GroundTruthParams
+from ml.families.ground_truth.publishing import annotation_queue
 from ml.families.ground_truth.scoring import predictions
 from ml.families.ground_truth.votes import agreed, consensus, one_left_out, shares
 from ml.toolkit.calibration import among_beliefs, learn_calibration
@@ -140,14 +142,19 @@ def test_answers_of_people_are_in_the_next_training() -> None:
     assert {row["source"] for row in made["labels"].to_pylist() if row["dialogue_id"] == "new"} >= {"people"}
 
 
-def test_the_queue_asks_first_what_tells_most() -> None:
+def test_the_queue_asks_first_what_tells_most_and_kinds_take_turns() -> None:
     tables, _matrix, model = fitted()
     bare = tables | {"annotations": tables["annotations"].slice(0, 0)}
-    queue = FAMILY.publications(model, matrix_of(bare), opened(bare), END, PARAMS)["annotation_queue"]
-    assert queue["rank"].to_pylist() == list(range(1, len(queue) + 1))
+    exchanges = read_exchanges(matrix_of(bare))
+    queue = annotation_queue(model, exchanges, unsure(predictions(model, exchanges)), 60)
+    assert queue["rank"].to_pylist() == list(range(1, 61))
+    kinds = np.array(queue["kind"].to_pylist())
     information = queue["information"].to_numpy()
-    assert (np.diff(information) <= 1e-12).all()
-    assert max(queue.group_by("dialogue_id").aggregate([("rank", "count")])["rank_count"].to_pylist()) <= 3
+    for kind in np.unique(kinds):
+        assert (np.diff(information[kinds == kind]) <= 1e-12).all()
+    assert (np.unique(kinds, return_counts=True)[1] >= 8).all(), "no kind waits until another is through"
+    assert len(np.unique(kinds)) == 4
+    assert len(queue["dialogue_id"].unique()) == len(queue)
 
 
 class _ByLength:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,6 @@ ASKED, LET_DOWN, SERVED = "What people are asked first", "Where customers were l
 HEAD_OF = {"goal_boundary": BOUNDARY, "goal_success": FAILURE, "satisfaction": DISSATISFIED}
 _REASONS = 3
 MOST = 2_000
-PER_DIALOGUE = 3
 
 
 def publications(
@@ -75,8 +75,27 @@ def publications(
 
 
 def annotation_queue(model: Model | DeepModel, exchanges: Exchanges, made: pa.Table, most: int) -> pa.Table:
-    """At most `most` labels that nobody gave and that the model, which said `made`, is not sure of."""
-    return _queue([_asked(exchanges, made, kind) for kind in KINDS if _knows(model, kind)], most)
+    """At most `most` labels that nobody gave and that the model, which said `made`, is not sure of.
+
+    Kinds take turns, each with the label whose answer is expected to tell most (of equal ones any, by lot), and at
+    most one is of each dialogue: its turns tell much the same. In order of information alone all questions would be of
+    the kind that is least known, and what else there is to learn would wait (decision 046).
+    """
+    asked = [_asked(exchanges, made, kind) for kind in KINDS if _knows(model, kind)]
+    if not asked:
+        return QUEUE.empty_table()
+    turn = np.concatenate([np.arange(len(some.places)) for some in asked])
+    which = np.repeat(np.arange(len(asked)), [len(some.places) for some in asked])
+    information = np.concatenate([some.information for some in asked])
+    order = np.lexsort((which, -information, turn))
+    dialogue = exchanges.dialogue[np.concatenate([some.places for some in asked])]
+    kept = order[np.sort(np.unique(dialogue[order], return_index=True)[1])][:most]
+    tables = [
+        _questions(exchanges, some, turn[kept][which[kept] == number]) for number, some in enumerate(asked)
+    ]
+    position = np.argsort(np.argsort(which[kept], kind="stable"), kind="stable")
+    queue = pa.concat_tables(tables).take(pa.array(position))
+    return queue.set_column(0, "rank", pa.array(np.arange(1, len(kept) + 1)))
 
 
 def _shown(labels: pa.Table, queue: pa.Table, tables: Tables, as_of: date) -> pa.Table:
@@ -203,25 +222,44 @@ def _in_words(names: tuple[str, ...], contribution: NDArray[np.float64], values:
     return "; ".join(list(dict.fromkeys(said))[:_REASONS])
 
 
-def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> pa.Table:
-    """Labels that nobody gave and the model is not sure of, with the bits that an answer is expected to bring."""
-    heard = _heard(exchanges, kind)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Labels of a kind that people may be asked for: of which exchanges, what the model says; the best first."""
+
+    kind: str
+    places: NDArray[np.int64]
+    labels: NDArray[np.str_]
+    confidence: NDArray[np.float64]
+    information: NDArray[np.float64]
+
+
+def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> _Asked:
+    """Labels that nobody gave and the model is not sure of, the one whose answer is expected to tell most first."""
     labels, confidence = _said(made, kind)
     sure = made.column(SURE[kind]).to_numpy(zero_copy_only=False).astype(bool)
     first = exchanges.step(-1) < 0
-    asked = ~heard.known & ~sure & _places(exchanges, made, kind) & ~(first & (kind == "goal_boundary"))
-    kept = np.flatnonzero(asked)
-    rows = exchanges.rows.take(pa.array(kept))
-    pairs = zip(labels[kept].tolist(), confidence[kept].tolist(), strict=True)
+    asked = ~_heard(exchanges, kind).known & ~sure & _places(exchanges, made, kind)
+    places = np.flatnonzero(asked & ~(first & (kind == "goal_boundary")))
+    lot = np.random.default_rng(0).permutation(len(places))
+    places = places[np.lexsort((lot, -entropy(confidence[places])))]
+    return _Asked(kind, places, labels[places], confidence[places], entropy(confidence[places]))
+
+
+def _questions(exchanges: Exchanges, asked: _Asked, chosen: NDArray[np.int64]) -> pa.Table:
+    """Rows of QUEUE, without their ranks."""
+    rows = exchanges.rows.take(pa.array(asked.places[chosen]))
+    labels, confidence = asked.labels[chosen].tolist(), asked.confidence[chosen]
+    pairs = zip(labels, confidence.tolist(), strict=True)
     why = [f"the model says {label} and is {sure:.0%} sure" for label, sure in pairs]
     return pa.table(
         {
-            "rank": np.zeros(len(kept), dtype=np.int64),
+            "rank": np.zeros(len(chosen), dtype=np.int64),
             "dialogue_id": rows.column("dialogue_id"),
-            "turn_idx": rows.column("last_idx" if kind == "goal_success" else "turn_idx"),
-            "kind": [kind] * len(kept), "label": labels[kept].tolist(), "confidence": confidence[kept],
-            "information": entropy(confidence[kept]), "text": rows.column("text"), "answer": rows.column("answer"),
-"reason": why,
+            "turn_idx": rows.column("last_idx" if asked.kind == "goal_success" else "turn_idx"),
+            "kind": pa.array([asked.kind] * len(chosen), pa.string()), "label": pa.array(labels, pa.string()),
+            "confidence": confidence, "information": asked.information[chosen],
+            "text": rows.column("text"), "answer": rows.column("answer"),
+            "reason": pa.array(why, pa.string()),
         }
     ).cast(QUEUE)  # fmt: skip
 
@@ -230,27 +268,3 @@ def entropy(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bits of a yes-or-no of this probability: what its answer is expected to tell (Shannon 1948)."""
     inside = np.clip(probability, 1e-12, 1 - 1e-12)
     return np.asarray(-inside * np.log2(inside) - (1 - inside) * np.log2(1 - inside), dtype=np.float64)
-
-
-def _queue(asked: list[pa.Table], most: int) -> pa.Table:
-    """The most informative first, at most PER_DIALOGUE of one dialogue: its turns tell much the same."""
-    if not asked:
-        return QUEUE.empty_table()
-    rows = pa.concat_tables(asked).sort_by(
-        [
-            ("information", "descending"),
-            ("dialogue_id", "ascending"),
-            ("turn_idx", "ascending"),
-            ("kind", "ascending"),
-        ]
-    )
-    seen: dict[str, int] = {}
-    kept: list[int] = []
-    for place, dialogue in enumerate(rows.column("dialogue_id").to_pylist()):
-        seen[dialogue] = seen.get(dialogue, 0) + 1
-        if seen[dialogue] <= PER_DIALOGUE:
-            kept.append(place)
-        if len(kept) == most:
-            break
-    chosen = rows.take(pa.array(kept, pa.int64()))
-    return chosen.set_column(0, "rank", pa.array(np.arange(1, len(kept) + 1)))
