@@ -31,7 +31,7 @@ test: lint say-audit check-tests ## everything: lint, types, import contracts, a
 
 test-deep: install-test ## the optional extra `deep`: install torch beside the lock, then its tests (TORCH=FILE: a wheel to take)
 	$(UV) -c requirements.txt "$(TORCH)"
-	$(BIN)/python -m pytest tests/families/test_deep_labels.py $(ARGS)
+	$(BIN)/python -m pytest tests/families/test_deep_labels.py tests/integration/test_deep_loop.py $(ARGS)
 
 lint: install-test ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +12,16 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tiny_dialogues import END, FAST, dialogues, fill
 
 from ml import workspace
-from ml.actions.load import load
 from ml.actions.loop import Outcome, run_loop
 from ml.actions.publish import Published, publish_again
 from ml.config import settings
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "families"))
-from small_dialogues import dialogues
-
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-END = date(2025, 11, 1)
-FAST: dict[str, Any] = {"rounds": 40, "word_bits": 12, "folds": 3, "components": 4, "encoder": ""}
 Asked = dict[str, Any]
 
 
@@ -47,9 +40,6 @@ def rounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rounds]:
     """A loop; people answer what the queue asks; a loop without the coherence model; what is published then."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-            patch.delenv(name)
-        patch.setenv("BELLWETHER_HOME", str(home))
         rows = dialogues(END, count=120)
         silent = {row["dialogue_id"] for row in rows["turns"] if int(row["dialogue_id"][1:]) % 6 == 3}
         for row in rows["turns"]:  # of some of these nobody could tell what was wanted
@@ -60,15 +50,12 @@ def rounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rounds]:
             ):
                 row["text"] = "well hmm maybe the other one"
         rows["annotations"] = [row for row in rows["annotations"] if row["dialogue_id"] not in silent]
-        tables = {
-            name: pa.Table.from_pylist(some, schema=arrow_schema(TABLES[name])) for name, some in rows.items()
-        }
-        load(settings().warehouse, "dialogues", tables)
+        fill(home, patch, rows)
         first = run_loop("ground_truth", END, overrides=FAST)
         queue = _read(home, "SELECT * FROM bellwether_annotation_queue ORDER BY rank")
         answers = [_answer(row) for row in queue[: len(queue) // 2]]
         with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
-            given = pa.Table.from_pylist(answers, schema=tables["annotations"].schema)
+            given = pa.Table.from_pylist(answers, schema=arrow_schema(TABLES["annotations"]))
             connection.execute("INSERT INTO annotations BY NAME SELECT * FROM given")
             assert len(given) > 0
         without = run_loop("ground_truth", END, overrides={**FAST, "coherence": False})
