@@ -1,11 +1,14 @@
 """Snapshot -> validate -> features at 1, 10 and 100 million rows of a table, against hand-written DuckDB SQL.
 
+Of turns also fit, score and publish (`bench.learning`), which nobody wrote by hand.
+
     python -m bench.throughput --sizes 1m 10m [100m] [--of order_lines posts searches] [--repeat N] [--folder DIR]
 
 A simulated world of that size is written as Parquet, and a DuckDB warehouse of views over it stands in for the store's.
 Each step runs as its own process (peak memory is that process's), and so does the hand-written SQL that computes the
 same thing (bench/by_hand.py), right after it, with the same memory limit and threads. `work` is the wall time less the
 time that a process takes to start and to import what the step imports, which is measured beside it; ratios are of work.
+`processor` is the step's processor time less that of its start: on a busy machine it says more.
 """
 
 from __future__ import annotations
@@ -31,11 +34,12 @@ IMPORTS = {
     "snapshot": "import ml.stages.snapshot, ml.seams.warehouse, duckdb",
     "validate": "import ml.stages.validate, great_expectations, ml.seams.quality.expectations",
     "features": "import ml.stages.features, great_expectations, ml.seams.quality.expectations, ml.families.{family}",
+    "learning": "import bench.learning, xgboost, sklearn.linear_model, ml.families.{family}",
     "by_hand": "import bench.by_hand",
 }
 HEADER = (
-    "| rows | step | work | rows/s | start | peak memory | by hand: work | its peak memory | ratio |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| rows | step | work | rows/s | start | processor | peak memory | by hand: work | processor | peak memory"
+    " | ratio |\n|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -43,13 +47,21 @@ HEADER = (
 class Subject:
     """What is measured: a growing table, the family whose features are made of it, and all tables that it reads.
 
-    `by_hand` names the steps that are written in SQL, too.
+    `by_hand` names the steps that are written in SQL, too; `learning` those of `bench.learning` that are measured.
     """
 
     table: str
     family: str
     tables: tuple[str, ...]
     by_hand: tuple[str, ...]
+    learning: tuple[str, ...] = ()
+
+    def steps(self) -> Iterator[tuple[str, str, str]]:
+        """Name of each step, what it is of, and the modules that do such steps (a key of IMPORTS)."""
+        yield "snapshot", self.table, "snapshot"
+        yield "validate", self.table, "validate"
+        yield "features", self.family, "features"
+        yield from ((step, self.family, "learning") for step in self.learning)
 
 
 SUBJECTS = {
@@ -73,17 +85,24 @@ SUBJECTS = {
             ("products", "order_lines", "searches", "judgements"),
             ("validate", "features"),
         ),
-        Subject("turns", "ground_truth", ("turns", "feedback", "annotations"), ("features",)),
+        Subject(
+            "turns",
+            "ground_truth",
+            ("turns", "feedback", "annotations"),
+            ("features",),
+            ("fit", "score", "publish"),
+        ),
     )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Wall seconds of a process, of them without its start, and its peak resident memory in GiB."""
+    """Of a process: wall seconds, the same and processor seconds without its start, peak resident memory in GiB."""
 
     wall: float
     work: float
+    processor: float
     peak: float
 
 
@@ -119,9 +138,12 @@ def measure(subject: Subject, size: str, folder: Path, by_hand: int, repeat: int
     for table in subject.tables:
         if table != subject.table:
             process(work, "-m", "ml.stages.validate", table)
-    for step, of in (("snapshot", subject.table), ("validate", subject.table), ("features", subject.family)):
-        imports = IMPORTS[step].format(family=subject.family)
-        took = median(work, imports, ("-m", f"ml.stages.{step}", of), repeat)
+    for step, of, kind in subject.steps():
+        imports = IMPORTS[kind].format(family=subject.family)
+        command = (
+            ("-m", "bench.learning", step, of) if kind == "learning" else ("-m", f"ml.stages.{step}", of)
+        )
+        took = median(work, imports, command, repeat)
         hand = counterpart(work, step, of, by_hand) if step in subject.by_hand else None
         yield row_of(lines, f"{step} {of}", took, hand)
 
@@ -133,10 +155,11 @@ def counterpart(work: Path, step: str, of: str, repeat: int) -> Took | None:
 
 def median(work: Path, imports: str, command: Sequence[str], repeat: int) -> Took:
     """Medians over some runs of a command, each with a run of its imports alone."""
-    idle = statistics.median(process(work, "-c", imports)[0] for _ in range(max(3, repeat)))
+    idle = [process(work, "-c", imports) for _ in range(max(3, repeat))]
     runs = [process(work, *command) for _ in range(repeat)]
-    wall = statistics.median(wall for wall, _ in runs)
-    return Took(wall, wall - idle, max(peak for _, peak in runs))
+    wall, started = (statistics.median(wall for wall, _ in some) for some in (runs, idle))
+    spent, before = (statistics.median(processor_of(usage) for _, usage in some) for some in (runs, idle))
+    return Took(wall, wall - started, spent - before, max(peak_of(usage) for _, usage in runs))
 
 
 def prepare(subject: Subject, size: str, folder: Path) -> int:
@@ -172,8 +195,8 @@ def make_workspace(work: Path, as_of: str) -> None:
     (work / "data/inputs/history").mkdir(parents=True)
 
 
-def process(work: Path, *command: str) -> tuple[float, float]:
-    """Wall seconds and peak resident GiB of a Python process, which must succeed."""
+def process(work: Path, *command: str) -> tuple[float, resource.struct_rusage]:
+    """Wall seconds of a Python process, which must succeed, and what it used."""
     environment = {
         **os.environ,
         "BELLWETHER_WAREHOUSE_URL": f"duckdb:///{work.parent.resolve()}/warehouse.duckdb",
@@ -189,7 +212,12 @@ def process(work: Path, *command: str) -> tuple[float, float]:
         if started.returncode:
             said.seek(0)
             raise SystemExit(f"{' '.join(command)} failed:\n{said.read().decode()[-2000:]}")
-    return wall, peak_of(usage)
+    return wall, usage
+
+
+def processor_of(usage: resource.struct_rusage) -> float:
+    """Seconds of all its threads, the kernel's for it among them."""
+    return usage.ru_utime + usage.ru_stime
 
 
 def peak_of(usage: resource.struct_rusage) -> float:
@@ -200,9 +228,14 @@ def peak_of(usage: resource.struct_rusage) -> float:
 def row_of(lines: int, step: str, took: Took, hand: Took | None) -> str:
     """One Markdown row."""
     ours = (
-        f"{took.work:.1f} s | {lines / took.work:,.0f} | {took.wall - took.work:.1f} s | {took.peak:.2f} GiB"
+        f"{took.work:.1f} s | {lines / took.work:,.0f} | {took.wall - took.work:.1f} s | {took.processor:.1f} s"
+        f" | {took.peak:.2f} GiB"
     )
-    theirs = f"{hand.work:.1f} s | {hand.peak:.2f} GiB | {took.work / hand.work:.2f}" if hand else "– | – | –"
+    theirs = (
+        f"{hand.work:.1f} s | {hand.processor:.1f} s | {hand.peak:.2f} GiB | {took.work / hand.work:.2f}"
+        if hand
+        else "– | – | – | –"
+    )
     return f"| {lines:,} | {step} | {ours} | {theirs} |"
 
 

@@ -19,7 +19,7 @@ from bench.labelling import unsure
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.families.ground_truth import FAMILY, coherence, reading
-from ml.families.ground_truth.exchanges import read_exchanges
+from ml.families.ground_truth.exchanges import read_batches, read_exchanges
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.publishing import annotation_queue
 from ml.families.ground_truth.scoring import predictions
@@ -155,6 +155,19 @@ def test_the_queue_asks_first_what_tells_most_and_kinds_take_turns() -> None:
     assert (np.unique(kinds, return_counts=True)[1] >= 8).all(), "no kind waits until another is through"
     assert len(np.unique(kinds)) == 4
     assert len(queue["dialogue_id"].unique()) == len(queue)
+
+
+def test_dialogues_are_scored_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, _matrix, model = fitted()
+    quiet = matrix_of(tables | {"annotations": tables["annotations"].slice(0, 0)})
+    whole = FAMILY.score(model, quiet, END)
+    sizes = [len(some) for some in read_batches(quiet, 50)]
+    assert sum(sizes) == len(whole) and max(sizes) < 2 * 50 + 20 and len(sizes) > 3
+    monkeypatch.setattr("ml.families.ground_truth.scoring.BATCH", 50)
+    parts = FAMILY.score(model, quiet, END)
+    assert parts.select(["dialogue_id", "turn_idx"]).equals(whole.select(["dialogue_id", "turn_idx"]))
+    for name in ("boundary", "success", "defect", "intent_confidence"):
+        np.testing.assert_allclose(parts[name].to_numpy(), whole[name].to_numpy(), atol=1e-6)
 
 
 class _ByLength:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import KEY
@@ -41,6 +42,10 @@ class Exchanges:
         """A column of numbers; null is nan."""
         return np.asarray(self.rows.column(name).to_numpy(zero_copy_only=False), dtype=np.float64)
 
+    def at(self, places: Places) -> Exchanges:
+        """The exchanges at these places, in their order; neighbours may be missing."""
+        return Exchanges(self.rows.take(pa.array(places)), self.dialogue[places])
+
     def of_dialogues(self, chosen: NDArray[np.bool_]) -> Exchanges:
         """The exchanges of some dialogues (one flag for each)."""
         kept = np.flatnonzero(chosen[self.dialogue])
@@ -57,6 +62,21 @@ class Exchanges:
 def read_exchanges(matrix: ibis.Table) -> Exchanges:
     """All rows of a matrix."""
     return exchanges_of(matrix.order_by(*KEY).to_pyarrow().combine_chunks())
+
+
+def read_batches(matrix: ibis.Table, size: int) -> Iterator[Exchanges]:
+    """All rows of a matrix, whole dialogues together, about `size` rows at a time: only so many are in memory."""
+    held: list[pa.Table] = []
+    for batch in matrix.order_by(*KEY).to_pyarrow_batches(chunk_size=size):
+        held.append(pa.Table.from_batches([batch]))
+        if sum(len(some) for some in held) > size:
+            rows = pa.concat_tables(held).combine_chunks()
+            last = pc.index(rows.column("dialogue_id"), rows.column("dialogue_id")[-1]).as_py()
+            if last:
+                yield exchanges_of(rows.slice(0, last))
+            held = [rows.slice(last)]
+    if held:
+        yield exchanges_of(pa.concat_tables(held).combine_chunks())
 
 
 def exchanges_of(rows: pa.Table) -> Exchanges:

@@ -56,9 +56,8 @@ class Read:
 def learn_reader(exchanges: Exchanges, params: GroundTruthParams) -> Reader:
     """Learn from the texts of the exchanges, no label needed."""
     random = np.random.default_rng(params.seed)
-    some = np.sort(random.permutation(len(exchanges))[:_LEARNED_FROM])
-    said, answered = exchanges.texts("text"), answers(exchanges)
-    both = [texts[place] for texts in (said, answered) for place in some]
+    some = exchanges.at(np.sort(random.permutation(len(exchanges))[:_LEARNED_FROM]))
+    both = [*some.texts("text"), *answers(some)]
     grams = ngrams.learn_grams(both, params.word_bits)
     letters = ngrams.learn_grams([words for words in both if words], params.word_bits, params.word_bits)
     different = sorted({words for words in both if words})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.families.ground_truth.columns import KEY, KINDS, votes
-from ml.families.ground_truth.exchanges import Exchanges, exchanges_of, read_exchanges
+from ml.families.ground_truth.exchanges import (
+    Exchanges,
+    exchanges_of,
+    read_batches,
+    read_exchanges,
+)
 from ml.families.ground_truth.grading import NOTHING_SAID, grades
 from ml.families.ground_truth.model import (
     BOUNDARY,
@@ -43,9 +49,9 @@ SCHEMA = pa.schema(
 
 
 def score(model: Model | DeepModel, matrix: ibis.Table, as_of: date) -> pa.Table:
-    """Predictions of every exchange of the dialogues without any annotation, sorted by key."""
-    exchanges = unannotated(read_exchanges(matrix))
-    return predictions(model, exchanges)
+    """Predictions of every exchange of the dialogues without any annotation, sorted by key; read a part at a time."""
+    quiet = (unannotated(some) for some in read_batches(matrix, BATCH))
+    return _together(prediction_rows(model, some, say(model, some)) for some in quiet if len(some))
 
 
 def unannotated(every: Exchanges) -> Exchanges:
@@ -59,8 +65,11 @@ def unannotated(every: Exchanges) -> Exchanges:
 
 def predictions(model: Model | DeepModel, exchanges: Exchanges) -> pa.Table:
     """Predictions of all of these exchanges, some dialogues at a time so that memory is bounded."""
-    made = [prediction_rows(model, some, say(model, some)) for some in exchanges.batches(BATCH)]
-    return pa.concat_tables(made).combine_chunks() if made else SCHEMA.empty_table()
+    return _together(prediction_rows(model, some, say(model, some)) for some in exchanges.batches(BATCH))
+
+
+def _together(parts: Iterable[pa.Table]) -> pa.Table:
+    return pa.concat_tables([SCHEMA.empty_table(), *parts]).combine_chunks()
 
 
 def prediction_rows(model: Model | DeepModel, exchanges: Exchanges, said: Said) -> pa.Table:
