@@ -13,7 +13,10 @@ from ml.families import family
 
 @pytest.mark.parametrize(
     "script",
-    ["throughput", "overhead", "quality", "by_hand", "off_policy", "serving", "fusion", "desk", "labelling", "learning"],
+    [
+        *("throughput", "overhead", "quality", "by_hand", "off_policy"),
+        *("serving", "fusion", "desk", "labelling", "learning"),
+    ],
 )
 def test_help(script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """As `python -m bench.NAME --help` does it, less the start of a process (what they import takes ten seconds)."""
