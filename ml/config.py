@@ -8,6 +8,7 @@ the environment, then from `$BELLWETHER_HOME/platform.env` (written by `bellweth
 from __future__ import annotations
 
 import difflib
+import os
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -221,10 +222,8 @@ def default_home() -> Path:
     return Path.home() / ".bellwether"
 
 
-class _Home(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="BELLWETHER_", extra="ignore")
-
-    home: Path = Field(default_factory=default_home)
+def _home() -> Path:
+    return Path(os.environ.get("BELLWETHER_HOME") or default_home()).expanduser().resolve()
 
 
 class Settings(BaseSettings):
@@ -284,7 +283,7 @@ class Settings(BaseSettings):
 
 def to_reach(address: str, otherwise: str) -> str:
     """What to do about an address that does not answer: start the platform again that it belongs to, or `otherwise`."""
-    home = _Home().home.expanduser().resolve()
+    home = _home()
     file = home / "platform.env"
     theirs = [line.partition("=")[2] for line in file.read_text().splitlines()] if file.is_file() else []
     if unquote(address) not in map(unquote, theirs):
@@ -296,5 +295,5 @@ def to_reach(address: str, otherwise: str) -> str:
 
 def settings() -> Settings:
     """Settings as they are now: environment first, then `$BELLWETHER_HOME/platform.env`, then defaults."""
-    home = _Home().home.expanduser().resolve()
+    home = _home()
     return Settings(_env_file=home / "platform.env", home=home)

@@ -13,6 +13,11 @@ import pytest
 for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1")):
     os.environ.setdefault(name, value)
 
+for name in [
+    name for name in os.environ if name.startswith("BELLWETHER_") and name != "BELLWETHER_PUBLIC_DATA"
+]:
+    del os.environ[name]  # a test's home, warehouse and ledger are its own, whoever's platform runs here
+
 LONG = (
     "test_loop.py", "test_reproduce.py", "test_doctor.py", "test_quarantine.py",
     "test_relevance_fusion_world.py", "test_ground_truth_world.py", "test_conformance.py",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,12 +24,11 @@ from typing import Any
 import psutil
 import psycopg
 import yaml
+from project import ROOT, copied
 
 from ml.platform import postgres
 from ml.platform.processes import identity
 
-ROOT = Path(__file__).resolve().parents[2]
-PROJECT = ("dags", "plugins", "expectations", "ml", "docker", "dvc.yaml", "params.yaml", ".dvcignore")
 NAMES = {"postgres": 5432, "redis": 6379, "store": 8333, "mlflow": 5000, "api-server": 8080}
 MARK = "BELLWETHER_PRODUCTION_TEST"
 _VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
@@ -233,13 +231,6 @@ class Stack:
         return [process for process in psutil.process_iter() if _marked(process, self.token)]
 
 
-def _narrow(file: Path, family: str, tables: Collection[str], params: Mapping[str, Any]) -> None:
-    raw = yaml.safe_load(file.read_text())
-    raw["tables"] = {name: raw["tables"][name] for name in tables}
-    raw["families"] = {family: {**raw["families"][family], "params": dict(params)}}
-    file.write_text(yaml.safe_dump(raw, sort_keys=False))
-
-
 def _marked(process: psutil.Process, token: str) -> bool:
     try:
         return bool(process.environ().get(MARK) == token and process.status() != psutil.STATUS_ZOMBIE)
@@ -247,19 +238,10 @@ def _marked(process: psutil.Process, token: str) -> bool:
         return False
 
 
-def laid_out(
-    root: Path, family: str, tables: Collection[str], params: Mapping[str, Any], **variables: str
-) -> Stack:
-    """The project's files and the secrets in `root`, for a shop of these tables and one family, which trains fast."""
+def laid_out(root: Path, family: str, tables: Collection[str], **variables: str) -> Stack:
+    """The project's files and the secrets in `root`, for a shop of these tables and one family."""
     stack = Stack(root, compose(**variables)["services"])
-    for name in PROJECT:
-        source, target = ROOT / name, stack.project / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "secrets"))
-        else:
-            shutil.copyfile(source, target)
-    _narrow(stack.project / "params.yaml", family, tables, params)
+    copied(stack.project, [family], tables)
     subprocess.run(
         ["sh", str(stack.project / "docker/make-secrets.sh"), str(stack.secrets)],
         check=True,

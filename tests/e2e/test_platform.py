@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from project import copied
 from psycopg.sql import SQL, Identifier
 from rich.console import Console
 
@@ -50,19 +50,19 @@ class Brought:
 
 @pytest.fixture(scope="module")
 def brought() -> Iterator[Brought]:
-    home = Path(tempfile.mkdtemp(prefix="bw-e2e-"))
+    root = Path(tempfile.mkdtemp(prefix="bw-e2e-"))
+    copied(root / "project")
     out = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-            patch.delenv(name)
-        patch.setenv("BELLWETHER_HOME", str(home))
-        settings = Settings(home=home)
+        patch.setenv("BELLWETHER_HOME", str(root / "home"))
+        patch.setenv("BELLWETHER_PROJECT", str(root / "project"))
+        settings = Settings(home=root / "home")
         try:
             running = platform.up(settings, Console(file=out, width=200), size="small")
             yield Brought(running, out.getvalue())
         finally:
             platform.down(settings)
-            shutil.rmtree(home)
+            shutil.rmtree(root)
 
 
 def test_ingest_retrain_and_publish_succeed(brought: Brought) -> None:

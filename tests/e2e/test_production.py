@@ -27,7 +27,6 @@ from ml.world import simulate
 FAMILY = "seasonality"
 SLOW = 60  # seconds; the machine has other work
 TABLES = ("products", "order_lines", "promotions", "events")
-QUICK = {"rounds": 60, "text_components": 4, "autoets_series": 0, "nthread": 1}
 WORKERS = ("worker-1", "worker-2")
 SECRET_FILES = (
     *(f"postgres_{name}" for name in ("admin", "airflow", "mlflow", "ledger", "warehouse")),
@@ -77,7 +76,7 @@ def ask(stack: Stack, method: str, path: str, token: str, body: object = None) -
 @pytest.fixture(scope="module")
 def done() -> Iterator[Done]:
     root = Path(tempfile.mkdtemp(prefix="bwp-", dir="/tmp"))
-    stack = laid_out(root, FAMILY, TABLES, QUICK, BELLWETHER_TASKS_A_WORKER="1")
+    stack = laid_out(root, FAMILY, TABLES, BELLWETHER_TASKS_A_WORKER="1")
     try:
         start(stack)
         yield run(stack)

@@ -35,8 +35,6 @@ FAMILY = "seasonality"
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """A home with a ledger and a registry, and nothing in them."""
-    for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-        monkeypatch.delenv(name)
     monkeypatch.setenv("BELLWETHER_HOME", str(tmp_path))
     migrate(settings().ledger)
     return Ledger(settings().ledger)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -41,7 +40,9 @@ from ml.seams.warehouse import connect
 from ml.world import DEFAULT_END, simulate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-FAST: dict[str, Any] = {"autoets_series": 0, "rounds": 60}
+FAST: dict[str, Any] = {"autoets_series": 0, "rounds": 40, "text_components": 4}
+DAYS = 430
+"""Of the shop: enough for the seasons that its model is asked about."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,9 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-            patch.delenv(name)
         patch.setenv("BELLWETHER_HOME", str(home))
         before = {file.name for file in Path().iterdir()}
-        world = simulate("small", 7)
+        world = simulate("small", 7, days=DAYS)
         load(settings().warehouse, "world", world.tables)
         with redirect_stderr(io.StringIO()) as said:
             first = run_loop("seasonality", None, overrides=FAST)

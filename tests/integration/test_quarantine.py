@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -79,8 +78,6 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("quarantine")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-            patch.delenv(name)
         patch.setenv("BELLWETHER_HOME", str(folder / "home"))
         at = settings()
         at.home.mkdir(parents=True)

@@ -60,8 +60,6 @@ class Made:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A shop, its sealed tables, and a checkout of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-            patch.delenv(name)
         patch.setenv("BELLWETHER_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("BELLWETHER_PROJECT", str(committed(tmp_path_factory.mktemp("project"))))
         load(settings().warehouse, "world", simulate("small", 7, days=250).tables)

@@ -96,8 +96,6 @@ def tiny(folder: Path) -> Iterator[Path]:
     home, project = folder / "home", folder / "project"
     _project(project)
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-            patch.delenv(name)
         patch.setenv("BELLWETHER_HOME", str(home))
         patch.setenv("BELLWETHER_PROJECT", str(project))
         module = ModuleType(f"ml.families.{NAME}")

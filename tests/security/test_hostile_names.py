@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -60,8 +59,6 @@ ANY = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40), st.text("./\\'\"
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with an empty ledger, somewhere deep; whatever escapes it lands beside it."""
-    for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-        monkeypatch.delenv(name)
     home = tmp_path / "deep/er/home"
     monkeypatch.setenv("BELLWETHER_HOME", str(home))
     monkeypatch.chdir(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
@@ -37,8 +36,6 @@ Call = Callable[..., Said]
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """Calls the command in this process, in a home of its own."""
-    for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-        monkeypatch.delenv(name)
     monkeypatch.setenv("BELLWETHER_HOME", str(tmp_path / "home"))
 
     def called(*arguments: str) -> Said:

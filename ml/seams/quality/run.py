@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import logging
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ml.seams.quality.library import great_expectations
 from ml.seams.quality.rows import Database
 from ml.seams.quality.suites import Expectation, Suite
 from ml.seams.quality.words import requirement
@@ -48,7 +45,7 @@ def run_suite(
 
 
 def _validate(database: Database, name: str, asked: Sequence[Expectation], view: str) -> Any:
-    gx = _great_expectations()
+    gx = great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_sql(
@@ -100,46 +97,6 @@ def _outcome(expectation: Expectation, result: Any) -> Outcome:
 def _exceptions(result: Any) -> list[dict[str, Any]]:
     info = result.exception_info or {}
     return [info] if "raised_exception" in info else list(info.values())
-
-
-def _great_expectations() -> Any:
-    """The library, quiet, without telemetry, and able to read from DuckDB.
-
-    It closes a connection before it fetches, except for dialects in a private tuple: DuckDB has to be in it (facts:
-    upstream PR 12084).
-    """
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    great_expectations = _imported("great_expectations")
-    from great_expectations.execution_engine import sqlalchemy_execution_engine as engine
-
-    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
-    import ml.seams.quality.expectations  # noqa: F401  (registers our own expectations)
-
-    if "duckdb" not in engine._PERSISTED_CONNECTION_DIALECTS:
-        engine._PERSISTED_CONNECTION_DIALECTS = (*engine._PERSISTED_CONNECTION_DIALECTS, _DuckDB("duckdb"))
-    return great_expectations
-
-
-def _imported(name: str) -> Any:
-    """A large library: nothing that its import makes is rubbish, and looking for some takes a seventh of the time."""
-    looking = gc.isenabled()
-    gc.disable()
-    try:
-        return import_module(name)
-    finally:
-        if looking:
-            gc.enable()
-
-
-class _DuckDB(str):
-    """The dialect's name, in the shape of a member of Great Expectations' enumeration."""
-
-    __slots__ = ()
-
-    @property
-    def value(self) -> str:
-        return str(self)
 
 
 def _write_docs(validated: Any, folder: Path, run_name: str, run_time: datetime) -> None:
