@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from ml.contracts import TABLES
 from ml.errors import UsageError
+from ml.seams.quality import library
 from ml.seams.quality.profile import facts
 from ml.seams.quality.suites import Severity, Suite, fill, read_suite
 from ml.seams.quality.words import requirement
@@ -102,3 +105,28 @@ def test_suites_are_plain_great_expectations_json() -> None:
         raw = json.loads(path.read_text())
         assert set(raw) == {"name", "meta", "expectations"}
         assert isinstance(read_suite(path), Suite)
+
+
+def test_what_the_library_seldom_needs_is_imported_when_it_is_asked_for() -> None:
+    later = library._Later("colorsys")
+    sys.modules["colorsys"] = later
+    import colorsys
+
+    assert colorsys is later and "rgb_to_hsv" not in vars(later)
+    assert later.rgb_to_hsv(0.0, 0.0, 1.0)[2] == 1.0
+    assert sys.modules["colorsys"] is not later  # whoever imports it now has the module itself
+    with pytest.raises(AttributeError):
+        _ = later.no_such_colour
+
+
+def test_the_library_works_without_what_is_put_off() -> None:
+    asked = """
+import sys
+from ml.seams.quality.library import great_expectations
+great_expectations()
+print([name for name in ("altair.vegalite", "scipy.stats._stats_py") if name in sys.modules])
+from scipy.stats import norm
+print(norm.cdf(0.0))
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "0.5"]
