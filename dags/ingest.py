@@ -13,6 +13,7 @@ from airflow.sdk import DAG, TaskGroup
 from ml.pipeline import Pipeline, load_pipeline
 from plugins import dag_params
 from plugins.assets import table_asset
+from plugins.clock import by_clock
 from plugins.stage_tasks import DEFAULTS, OPEN, OpenIngest, ReadTask, SealTask, Task, ValidateTask
 
 
@@ -22,7 +23,7 @@ def ingest(pipeline: Pipeline) -> DAG:
         dag_id="ingest",
         description="Warehouse to validated, versioned tables",
         doc_md=__doc__,
-        schedule=pipeline.params.schedule.ingest,
+        schedule=by_clock(pipeline.params.schedule.ingest),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=12),

@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 from ml.pipeline import Pipeline, load_pipeline
 from plugins.assets import retrain_asset
 from plugins.champion_tasks import ChooseTask, MonitorTask
+from plugins.clock import by_clock
 from plugins.stage_tasks import DEFAULTS, OPEN
 
 
@@ -20,7 +21,7 @@ def monitor(pipeline: Pipeline) -> DAG:
         dag_id="monitor",
         description="Champions seen from outside: drift, realised errors, freshness",
         doc_md=__doc__,
-        schedule=pipeline.params.schedule.monitor,
+        schedule=by_clock(pipeline.params.schedule.monitor),
         catchup=False,
         max_active_runs=1,
         max_active_tasks=1,

@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 from ml.pipeline import Pipeline, load_pipeline
 from plugins import dag_params
 from plugins.champion_tasks import ChooseTask, ReproduceTask
+from plugins.clock import by_clock
 from plugins.stage_tasks import DEFAULTS, OPEN
 
 
@@ -20,7 +21,7 @@ def reproduce(pipeline: Pipeline) -> DAG:
         dag_id="reproduce",
         description="Published versions rebuilt and compared, byte for byte",
         doc_md=__doc__,
-        schedule=pipeline.params.schedule.reproduce,
+        schedule=by_clock(pipeline.params.schedule.reproduce),
         catchup=False,
         max_active_runs=1,
         max_active_tasks=1,

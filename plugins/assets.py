@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow.sdk import Asset, AssetAll, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk import Asset, AssetAll, AssetAny, AssetOrTimeSchedule
+
+from plugins.clock import by_clock
 
 
 def table_asset(table: str) -> Asset:
@@ -26,7 +28,5 @@ def retrain_schedule(family: str, tables: Sequence[str], cron: str | None) -> As
     """When a family is retrained: by the clock, or else when all its tables are new; and when it is asked for."""
     asked = retrain_asset(family)
     if cron:
-        return AssetOrTimeSchedule(
-            timetable=CronTriggerTimetable(cron, timezone="UTC"), assets=AssetAny(asked)
-        )
+        return AssetOrTimeSchedule(timetable=by_clock(cron), assets=AssetAny(asked))
     return AssetAny(AssetAll(*(table_asset(table) for table in tables)), asked)

@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pendulum
+import pytest
 import yaml
 
 PARAMS = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
@@ -39,6 +41,26 @@ def test_ingest_reads_the_warehouse_anew_every_time(bag: Any) -> None:
 
 def test_ingest_starts_by_the_clock_of_the_parameters(bag: Any) -> None:
     assert bag.dags["ingest"].timetable.expression == PARAMS["schedule"]["ingest"]
+
+
+@pytest.mark.parametrize("minutes", [1, 60, 1380])
+def test_the_clock_does_not_begin_with_a_time_that_has_passed(
+    bag: Any, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    from airflow.serialization.decoders import decode_timetable
+    from airflow.serialization.encoders import encode_timetable
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    due = pendulum.datetime(2026, 3, 1, 3)
+    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: due.add(minutes=minutes))
+    scheduler = decode_timetable(encode_timetable(bag.dags["ingest"].timetable))
+    anything = TimeRestriction(earliest=None, latest=None, catchup=False)
+    first = scheduler.next_dagrun_info(last_automated_data_interval=None, restriction=anything)
+    assert first.run_after == due.add(days=1)
+    later = scheduler.next_dagrun_info(
+        last_automated_data_interval=DataInterval.exact(due.subtract(days=3)), restriction=anything
+    )
+    assert later.run_after == due  # one that was missed while the platform was down is not
 
 
 def test_seal_announces_every_table(bag: Any) -> None:

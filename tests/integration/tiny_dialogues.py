@@ -27,8 +27,6 @@ FAST: dict[str, Any] = {"rounds": 40, "word_bits": 12, "folds": 3, "components":
 
 def fill(home: Path, patch: pytest.MonkeyPatch, rows: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
     """Make `home` the one that is used, with these rows in its warehouse."""
-    for name in [name for name in os.environ if name.startswith("BELLWETHER_")]:
-        patch.delenv(name)
     patch.setenv("BELLWETHER_HOME", str(home))
     tables = {
         name: pa.Table.from_pylist(list(some), schema=arrow_schema(TABLES[name]))
