@@ -25,7 +25,7 @@ from tiny_shop import AS_OF, NAME, TWO, build, retrain, seal, tiny
 from typer.testing import CliRunner
 
 from ml import workspace
-from ml.actions.doctor import Finding, examine, mend
+from ml.actions.doctor import examine, mend
 from ml.actions.govern import asked, roll_back, waiting
 from ml.actions.publish import publish
 from ml.actions.retrain import approve, promote, verdict_of
@@ -96,25 +96,20 @@ def _pages(home: Path) -> str:
 
 
 def healed() -> list[str]:
-    """What still disagrees after mending."""
+    """What still disagrees after mending; and what waits for nobody, though nothing was decided about it."""
     _, left = mend(examine())
-    return disagreeing(left)
-
-
-def disagreeing(found: list[Finding]) -> list[str]:
-    """All of it in words; and what waits for nobody, though nothing was decided about it."""
     undecided = [run for run in Ledger(settings().ledger).runs_of(NAME) if run.status not in DECIDED]
     forgotten = {run.run_id for run in undecided if verdict_of(run.run_id)["approved"]} - {
         item.run_id for item in waiting()
     }
-    return [*forgotten] + [f"{item.what}: {item.found}, {item.expected}" for item in found]
+    return [*forgotten] + [f"{item.what}: {item.found}, {item.expected}" for item in left]
 
 
 def aftermath(act: Callable[[], object], home: Path) -> list[tuple[list[str], dict[str, str | None]]]:
-    """What disagrees and what is seen after mending; and after trying again, which leaves nothing to mend."""
+    """What disagrees and what is seen after mending; and after trying again what was killed."""
     mended = (healed(), seen(home))
     act()  # as a task that is tried again
-    return [mended, (disagreeing(examine()), seen(home))]
+    return [mended, (healed(), seen(home))]
 
 
 def promoted() -> str | None:
