@@ -19,8 +19,8 @@ for name in [
     del os.environ[name]  # a test's home, warehouse and ledger are its own, whoever's platform runs here
 
 LONG = (
-    "test_loop.py", "test_reproduce.py", "test_doctor.py", "test_quarantine.py",
-    "test_relevance_fusion_world.py", "test_ground_truth_world.py", "test_conformance.py",
+    "test_loop.py", "test_reproduce.py", "test_doctor.py", "test_labels_loop.py", "test_quarantine.py",
+    "test_ground_truth_world.py", "test_relevance_fusion_world.py", "test_conformance.py",
 )  # fmt: skip
 """Files that take minutes, the longest first: begun last they would keep the others waiting at the end."""
 
