@@ -63,8 +63,10 @@ DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": HOPELESS,
     "execution_timeout": timedelta(minutes=20),
+    "weight_rule": "upstream",
 }
-"""Of every task: an outage of twenty minutes is waited for."""
+"""Of every task: an outage of twenty minutes is waited for. Where tasks wait for a slot, the one with the most behind
+it goes first, so that a version is finished before another is begun."""
 
 LIMITS = {
     "snapshot": timedelta(hours=3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,6 +85,16 @@ def test_tasks_follow_the_policy(dag: Any) -> None:
         assert timedelta(minutes=10) <= task.execution_timeout <= timedelta(hours=6), task.task_id
         assert task.pool == "default_pool", task.task_id
         assert 1 <= task.pool_slots <= 2, task.task_id
+
+
+def test_a_version_is_finished_before_another_is_begun(bag: Any) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for family in FAMILIES:
+        dag = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags[f"retrain_{family}"]))
+        tasks = [dag.get_task(task.task_id) for task in bag.dags[dag.dag_id].topological_sort()]
+        weights = [task.weight_rule.get_weight(SimpleNamespace(task=task)) for task in tasks]
+        assert weights == sorted(set(weights)) and len(weights) > 5
 
 
 def test_what_may_be_skipped_says_so_and_the_rest_waits_for_success(dag: Any) -> None:
