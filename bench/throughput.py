@@ -30,10 +30,11 @@ import duckdb
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+_LIBRARY = "from ml.seams.quality.library import great_expectations; great_expectations()"
 IMPORTS = {
     "snapshot": "import ml.stages.snapshot, ml.seams.warehouse, duckdb",
-    "validate": "import ml.stages.validate, great_expectations, ml.seams.quality.expectations",
-    "features": "import ml.stages.features, great_expectations, ml.seams.quality.expectations, ml.families.{family}",
+    "validate": f"import ml.stages.validate; {_LIBRARY}",
+    "features": f"import ml.stages.features, ml.families.{{family}}; {_LIBRARY}",
     "learning": "import bench.learning, xgboost, sklearn.linear_model, ml.families.{family}",
     "by_hand": "import bench.by_hand",
 }
