@@ -240,9 +240,10 @@ def _asked(exchanges: Exchanges, made: pa.Table, kind: str) -> _Asked:
     first = exchanges.step(-1) < 0
     asked = ~_heard(exchanges, kind).known & ~sure & _places(exchanges, made, kind)
     places = np.flatnonzero(asked & ~(first & (kind == "goal_boundary")))
-    lot = np.random.default_rng(0).permutation(len(places))
-    places = places[np.lexsort((lot, -entropy(confidence[places])))]
-    return _Asked(kind, places, labels[places], confidence[places], entropy(confidence[places]))
+    lot, information = np.random.default_rng(0).permutation(len(places)), entropy(confidence[places])
+    order = np.lexsort((lot, -information))
+    places = places[order]
+    return _Asked(kind, places, labels[places], confidence[places], information[order])
 
 
 def _questions(exchanges: Exchanges, asked: _Asked, chosen: NDArray[np.int64]) -> pa.Table:
