@@ -110,6 +110,7 @@ def open_database(limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         config={
             "memory_limit": limits["memory_limit"],
             "threads": limits["threads"],
+            "preserve_insertion_order": False,
             "temp_directory": spill,
         }
     )

@@ -276,79 +276,100 @@ GROUP BY ALL;
 CREATE TEMP TABLE named AS
 SELECT query, step, kind, string_agg(anchor, chr(9) ORDER BY place) AS names FROM anchors GROUP BY ALL;
 
+-- The rest in three steps: joins so wide and the sort, at once, do not fit into the memory of a stage.
+CREATE TEMP TABLE told AS
+SELECT
+    p.*, m.price_to AS price_to_matches, r.price_to AS price_to_relevant, m.category_of AS category_of_matches,
+    m.bought_with AS bought_with_matches, r.bought_with AS bought_with_relevant, mn.names AS matches, rn.names AS relevant
+FROM matched AS p
+LEFT JOIN (FROM compared WHERE kind = 'matches') AS m USING (query, product_id, step)
+LEFT JOIN (FROM compared WHERE kind = 'relevant') AS r USING (query, product_id, step)
+LEFT JOIN (FROM named WHERE kind = 'matches') AS mn USING (query, step)
+LEFT JOIN (FROM named WHERE kind = 'relevant') AS rn USING (query, step);
+
+DROP TABLE matched;
+DROP TABLE compared;
+DROP TABLE scored;
+DROP TABLE shares;
+DROP TABLE weights;
+
+CREATE TEMP TABLE answers AS
+SELECT
+    c.query, c.product_id, c.modality, day,
+    CAST(NULL AS VARCHAR) AS title, CAST(NULL AS VARCHAR) AS description, category, CAST(NULL AS VARCHAR) AS brand,
+    CAST(bm25 AS FLOAT) AS bm25,
+    CAST(bm25_share AS FLOAT) AS bm25_share,
+    CAST(overlap_query AS FLOAT) AS overlap_query,
+    CAST(overlap_title AS FLOAT) AS overlap_title,
+    CAST(overlap_description AS FLOAT) AS overlap_description,
+    CAST(ngrams AS FLOAT) AS ngrams,
+    CAST(length(c.query) AS FLOAT) AS query_chars,
+    CAST(query_words AS FLOAT) AS query_words,
+    CAST(specificity AS FLOAT) AS specificity,
+    CAST(c.modality = 'voice' AS FLOAT) AS voice,
+    CAST(price AS FLOAT) AS price,
+    CAST(price_in_category AS FLOAT) AS price_in_category,
+    CAST(age_days AS FLOAT) AS age_days,
+    CAST(units_1 AS FLOAT) AS units_1,
+    CAST(units_3 AS FLOAT) AS units_3,
+    CAST(units_13 AS FLOAT) AS units_13,
+    CAST(popularity AS FLOAT) AS popularity,
+    CAST(popularity_in_category AS FLOAT) AS popularity_in_category,
+    CAST(category_units AS FLOAT) AS category_units,
+    CAST(price_to_matches AS FLOAT) AS price_to_matches,
+    CAST(price_to_relevant AS FLOAT) AS price_to_relevant,
+    CAST(category_of_matches AS FLOAT) AS category_of_matches,
+    CAST(bought_with_matches AS FLOAT) AS bought_with_matches,
+    CAST(bought_with_relevant AS FLOAT) AS bought_with_relevant,
+    matches, relevant,
+    CAST(NULL AS VARCHAR) AS bought_with, CAST(NULL AS VARCHAR) AS bought_with_share,
+    CAST(grade AS FLOAT) AS grade, CAST(annotators AS INTEGER) AS annotators, judged_day,
+    CASE WHEN step < 0 THEN coalesce(l.shown_1, 0) END AS shown_1,
+    CASE WHEN step < 0 THEN coalesce(l.shown_2, 0) END AS shown_2,
+    CASE WHEN step < 0 THEN coalesce(l.shown_3, 0) END AS shown_3,
+    CASE WHEN step < 0 THEN coalesce(l.shown_4, 0) END AS shown_4,
+    CASE WHEN step < 0 THEN coalesce(l.shown_5, 0) END AS shown_5,
+    CASE WHEN step < 0 THEN coalesce(l.shown_6, 0) END AS shown_6,
+    CASE WHEN step < 0 THEN coalesce(l.shown_7, 0) END AS shown_7,
+    CASE WHEN step < 0 THEN coalesce(l.shown_8, 0) END AS shown_8,
+    CASE WHEN step < 0 THEN coalesce(l.shown_9, 0) END AS shown_9,
+    CASE WHEN step < 0 THEN coalesce(l.shown_10, 0) END AS shown_10,
+    CASE WHEN step < 0 THEN coalesce(l.shown_11, 0) END AS shown_11,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_1, 0) END AS engaged_1,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_2, 0) END AS engaged_2,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_3, 0) END AS engaged_3,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_4, 0) END AS engaged_4,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_5, 0) END AS engaged_5,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_6, 0) END AS engaged_6,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_7, 0) END AS engaged_7,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_8, 0) END AS engaged_8,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_9, 0) END AS engaged_9,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_10, 0) END AS engaged_10,
+    CASE WHEN step < 0 THEN coalesce(l.engaged_11, 0) END AS engaged_11,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_1, 0) END AS purchased_1,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_2, 0) END AS purchased_2,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_3, 0) END AS purchased_3,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_4, 0) END AS purchased_4,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_5, 0) END AS purchased_5,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_6, 0) END AS purchased_6,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_7, 0) END AS purchased_7,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_8, 0) END AS purchased_8,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_9, 0) END AS purchased_9,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_10, 0) END AS purchased_10,
+    CASE WHEN step < 0 THEN coalesce(l.purchased_11, 0) END AS purchased_11
+FROM candidates AS c
+JOIN told USING (query, product_id, step)
+JOIN shelf USING (product_id, step)
+LEFT JOIN listed AS l USING (query, product_id, modality, step)
+LEFT JOIN graded USING (query, product_id);
+
+DROP TABLE told;
+DROP TABLE listed;
+DROP TABLE candidates;
+DROP TABLE pairs;
+
 COPY (
-    SELECT
-        c.query, c.product_id, c.modality, day,
-        CAST(NULL AS VARCHAR) AS title, CAST(NULL AS VARCHAR) AS description, category, CAST(NULL AS VARCHAR) AS brand,
-        CAST(bm25 AS FLOAT) AS bm25,
-        CAST(bm25_share AS FLOAT) AS bm25_share,
-        CAST(overlap_query AS FLOAT) AS overlap_query,
-        CAST(overlap_title AS FLOAT) AS overlap_title,
-        CAST(overlap_description AS FLOAT) AS overlap_description,
-        CAST(ngrams AS FLOAT) AS ngrams,
-        CAST(length(c.query) AS FLOAT) AS query_chars,
-        CAST(query_words AS FLOAT) AS query_words,
-        CAST(specificity AS FLOAT) AS specificity,
-        CAST(c.modality = 'voice' AS FLOAT) AS voice,
-        CAST(price AS FLOAT) AS price,
-        CAST(price_in_category AS FLOAT) AS price_in_category,
-        CAST(age_days AS FLOAT) AS age_days,
-        CAST(units_1 AS FLOAT) AS units_1,
-        CAST(units_3 AS FLOAT) AS units_3,
-        CAST(units_13 AS FLOAT) AS units_13,
-        CAST(popularity AS FLOAT) AS popularity,
-        CAST(popularity_in_category AS FLOAT) AS popularity_in_category,
-        CAST(category_units AS FLOAT) AS category_units,
-        CAST(m.price_to AS FLOAT) AS price_to_matches,
-        CAST(r.price_to AS FLOAT) AS price_to_relevant,
-        CAST(m.category_of AS FLOAT) AS category_of_matches,
-        CAST(m.bought_with AS FLOAT) AS bought_with_matches,
-        CAST(r.bought_with AS FLOAT) AS bought_with_relevant,
-        mn.names AS matches, rn.names AS relevant,
-        CAST(NULL AS VARCHAR) AS bought_with, CAST(NULL AS VARCHAR) AS bought_with_share,
-        CAST(grade AS FLOAT) AS grade, CAST(annotators AS INTEGER) AS annotators, judged_day,
-        CASE WHEN step < 0 THEN coalesce(l.shown_1, 0) END AS shown_1,
-        CASE WHEN step < 0 THEN coalesce(l.shown_2, 0) END AS shown_2,
-        CASE WHEN step < 0 THEN coalesce(l.shown_3, 0) END AS shown_3,
-        CASE WHEN step < 0 THEN coalesce(l.shown_4, 0) END AS shown_4,
-        CASE WHEN step < 0 THEN coalesce(l.shown_5, 0) END AS shown_5,
-        CASE WHEN step < 0 THEN coalesce(l.shown_6, 0) END AS shown_6,
-        CASE WHEN step < 0 THEN coalesce(l.shown_7, 0) END AS shown_7,
-        CASE WHEN step < 0 THEN coalesce(l.shown_8, 0) END AS shown_8,
-        CASE WHEN step < 0 THEN coalesce(l.shown_9, 0) END AS shown_9,
-        CASE WHEN step < 0 THEN coalesce(l.shown_10, 0) END AS shown_10,
-        CASE WHEN step < 0 THEN coalesce(l.shown_11, 0) END AS shown_11,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_1, 0) END AS engaged_1,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_2, 0) END AS engaged_2,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_3, 0) END AS engaged_3,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_4, 0) END AS engaged_4,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_5, 0) END AS engaged_5,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_6, 0) END AS engaged_6,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_7, 0) END AS engaged_7,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_8, 0) END AS engaged_8,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_9, 0) END AS engaged_9,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_10, 0) END AS engaged_10,
-        CASE WHEN step < 0 THEN coalesce(l.engaged_11, 0) END AS engaged_11,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_1, 0) END AS purchased_1,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_2, 0) END AS purchased_2,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_3, 0) END AS purchased_3,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_4, 0) END AS purchased_4,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_5, 0) END AS purchased_5,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_6, 0) END AS purchased_6,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_7, 0) END AS purchased_7,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_8, 0) END AS purchased_8,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_9, 0) END AS purchased_9,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_10, 0) END AS purchased_10,
-        CASE WHEN step < 0 THEN coalesce(l.purchased_11, 0) END AS purchased_11
-    FROM candidates AS c
-    JOIN matched USING (query, product_id, step)
-    JOIN shelf USING (product_id, step)
-    LEFT JOIN listed AS l USING (query, product_id, modality, step)
-    LEFT JOIN graded USING (query, product_id)
-    LEFT JOIN (FROM compared WHERE kind = 'matches') AS m USING (query, product_id, step)
-    LEFT JOIN (FROM compared WHERE kind = 'relevant') AS r USING (query, product_id, step)
-    LEFT JOIN (FROM named WHERE kind = 'matches') AS mn USING (query, step)
-    LEFT JOIN (FROM named WHERE kind = 'relevant') AS rn USING (query, step)
+    FROM answers
     UNION ALL
     SELECT
         '' AS query, product_id, '' AS modality, day, title, description, i.category, brand,
