@@ -23,7 +23,7 @@ from pyarrow.csv import read_csv
 from bench.desk import served
 from ml import workspace
 from ml.actions.ingest import open_ingest
-from ml.actions.load import load, tables_of, write_folder
+from ml.actions.load import load, write_folder
 from ml.actions.loop import Outcome, run_loop
 from ml.actions.record import record
 from ml.actions.retrain import open_retrain, promote
@@ -48,6 +48,7 @@ DAYS = 430
 @dataclass(frozen=True)
 class Shop:
     home: Path
+    files: Path
     first: Outcome
     again: Outcome
     said: str
@@ -62,19 +63,24 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         before = {file.name for file in Path().iterdir()}
         world = simulate("small", 7, days=DAYS)
         load(settings().warehouse, "world", world.tables)
+        write_folder(home / "files", world.tables)
         with redirect_stderr(io.StringIO()) as said:
             first = run_loop("seasonality", None, overrides=FAST)
             again = run_loop("seasonality", None, overrides=FAST)
-        yield Shop(home, first, again, said.getvalue(), {file.name for file in Path().iterdir()} - before)
+        yield Shop(
+            home,
+            home / "files",
+            first,
+            again,
+            said.getvalue(),
+            {file.name for file in Path().iterdir()} - before,
+        )
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def files(shop: Shop) -> Path:
     """The shop's tables, a Parquet file each."""
-    tables, _ = tables_of("world", size="small")
-    folder = tmp_path_factory.mktemp("tables")
-    write_folder(folder, tables)
-    return folder
+    return shop.files
 
 
 def test_a_manual_date_is_the_day_after_the_newest_rows(shop: Shop) -> None:
