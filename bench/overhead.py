@@ -99,7 +99,7 @@ def retrain(family: str) -> Iterator[str]:
     """The newest successful retrain, task by task, beside the own times of its stages."""
     airflow = connect()
     run = newest(airflow, f"retrain_{family}")
-    tasks = [task for task in airflow.tasks(run) if task.started]
+    tasks = [task for task in airflow.tasks([run])[run] if task.started]
     own = own_times(workspace_of(run), family)
     yield f"\n| task of {run.dag_id} | waited | ran | of it the stage's own | overhead |"
     yield "|---|---|---|---|---|"

@@ -105,8 +105,9 @@ def _sizes(home: Path) -> dict[str, str]:
         "core__parallelism": str(PARALLELISM),
         "core__default_pool_task_slot_count": str(PARALLELISM),
         "dag_processor__parsing_processes": "1",
-        "dag_processor__refresh_interval": "30",
+        "dag_processor__refresh_interval": "30",  # seconds; a changed file is then read at once,
+        "dag_processor__min_file_process_interval": "90",  # and one whose params.yaml has changed after these
         "dag_processor__dag_bundle_storage_path": str(home / "airflow" / "bundles"),
-        "scheduler__scheduler_idle_sleep_time": "0.5",
+        "scheduler__scheduler_idle_sleep_time": "1",
         "triggerer__capacity": "50",
     }

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from ml.errors import BellwetherError
 from ml.platform.airflow_api import Airflow, DagRun, TaskRun
 
-POLL = 1.0  # seconds
+POLL = 2.0  # seconds; a look costs Airflow's server a tenth of a second of work
 SOON = 90.0  # seconds within which Airflow starts what an asset's update asks for
 Scene = Mapping[DagRun, Sequence[TaskRun]]
 
@@ -30,10 +30,10 @@ def watch(
     last_change, known = time.monotonic(), ""
     tasks: dict[DagRun, Sequence[TaskRun]] = {}
     while True:
-        tasks = {
-            run: tasks[run] if run.over and run in tasks else airflow.tasks(run)
-            for run in airflow.runs(since)
-        }
+        runs = airflow.runs(since)
+        known_to_the_end = {run: tasks[run] for run in runs if run.over and run in tasks}
+        looked_up = airflow.tasks([run for run in runs if run not in known_to_the_end])
+        tasks = {run: {**known_to_the_end, **looked_up}[run] for run in runs}
         show(tasks)
         if (seen := repr(tasks)) != known:
             last_change, known = time.monotonic(), seen

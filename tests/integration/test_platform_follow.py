@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from rich.console import Console
@@ -47,8 +48,8 @@ class Script:
         self._now = min(self._now + 1, len(self._scenes))
         return [run for run in self._scenes[self._now - 1] if run.due >= since]
 
-    def tasks(self, run: DagRun) -> list[TaskRun]:
-        return list(self._scenes[self._now - 1][run])
+    def tasks(self, runs: Sequence[DagRun]) -> dict[DagRun, list[TaskRun]]:
+        return {run: list(self._scenes[self._now - 1][run]) for run in runs}
 
     def log(self, task: TaskRun) -> Sequence[Mapping[str, Any]]:
         return self._log
@@ -159,12 +160,17 @@ class FakeServer(BaseHTTPRequestHandler):
     logins: ClassVar[list[Any]] = []
     triggered: ClassVar[list[Any]] = []
     active: ClassVar[list[Any]] = []
+    tasks: ClassVar[list[Any]] = []
 
     def do_GET(self) -> None:
         if self.headers["Authorization"] != "Bearer token-2":
             return self._answer(401, {})
         if self.path.endswith("/dags/ingest"):
             return self._answer(200, {"dag_id": "ingest"})
+        if "/~/taskInstances" in self.path:
+            asked = parse_qs(urlsplit(self.path).query)
+            page = self.tasks[int(asked["offset"][0]) :][: int(asked["limit"][0])]
+            return self._answer(200, {"task_instances": page, "total_entries": len(self.tasks)})
         if "dagRuns" in self.path:
             return self._answer(200, {"dag_runs": self.active})
         return self._answer(
@@ -192,7 +198,7 @@ class FakeServer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def airflow() -> Iterator[Airflow]:
-    FakeServer.logins, FakeServer.triggered, FakeServer.active = [], [], []
+    FakeServer.logins, FakeServer.triggered, FakeServer.active, FakeServer.tasks = [], [], [], []
     server = ThreadingHTTPServer(("127.0.0.1", 0), FakeServer)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield Airflow(f"http://127.0.0.1:{server.server_address[1]}", "admin", "secret")
@@ -218,6 +224,25 @@ def test_an_ingest_that_was_asked_for_already_is_followed_instead(airflow: Airfl
     ]
     assert demo.trigger_ingest(airflow, date(2025, 12, 31), seconds=5) == BEGAN
     assert FakeServer.triggered == []
+
+
+def test_the_tasks_of_all_runs_come_by_one_listing_page_by_page(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml.platform.airflow_api.PAGE", 2)
+    early, late, other = (a_run("retrain_viral", "running", minute) for minute in (1, 2, 3))
+    entry = {"state": "running", "try_number": 1, "max_tries": 2, "end_date": None, "map_index": -1}
+    FakeServer.tasks = [
+        {**entry, "dag_id": run.dag_id, "dag_run_id": run.run_id, "task_id": name, "start_date": start}
+        for run in (early, late, other)
+        for name, start in (("train", None), ("features", "2026-01-01T03:02:00Z"))
+    ]
+    found = airflow.tasks([late, early])
+    assert {run: [task.task_id for task in tasks] for run, tasks in found.items()} == {
+        late: ["features", "train"],
+        early: ["features", "train"],
+    }
+    assert airflow.tasks([]) == {}
 
 
 def test_a_dag_file_that_cannot_be_read_is_named(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> None:
