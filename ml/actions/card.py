@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ml import workspace
 from ml.publishing.cards import Figure, Metric, ModelCard, Slice, TableFacts, Verdict, model_card
 from ml.seams.ledger.models import Run, Snapshot
-from ml.seams.tracking import DataInput
+from ml.seams.tracking.records import DataInput
 from ml.toolkit.gate import BASELINE, CHALLENGER, CHAMPION, in_words
 
 if TYPE_CHECKING:

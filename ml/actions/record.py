@@ -29,7 +29,8 @@ from ml.seams import versioning
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Ledger
 from ml.seams.ledger.models import Run
-from ml.seams.tracking import DataInput, Record, Recorded, Tracking
+from ml.seams.tracking import Tracking
+from ml.seams.tracking.records import DataInput, Record, Recorded
 from ml.stages.family_params import params_of
 from ml.toolkit.gate import CHALLENGER
 

@@ -21,7 +21,8 @@ from ml.pipeline import stages_of
 from ml.seams import versioning
 from ml.seams.ledger import PROMOTE, REJECT, Champion, Ledger
 from ml.seams.ledger.models import Run, Snapshot
-from ml.seams.tracking import Tracking, library_version
+from ml.seams.tracking import Tracking
+from ml.seams.tracking.libraries import library_version
 from ml.stages.family_params import checked, params_of
 from ml.toolkit.gate import MEASURED, Limit, in_words, with_measured
 

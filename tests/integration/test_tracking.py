@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from ml.errors import SeamUnavailable, UsageError
-from ml.seams.tracking import Record, Tracking
+from ml.seams.tracking import Tracking
+from ml.seams.tracking.records import Record
 
 pytestmark = pytest.mark.integration
 

