@@ -8,6 +8,7 @@ column of +1 and -1 for each class (Rifkin, Yeo & Poggio 2003, "Regularized leas
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,19 +48,72 @@ def learn_kernel(
 
     `penalty` is the weight of the function's size: the more the labels err, the larger.
     """
-    from scipy.linalg import cho_factor, cho_solve
+    whole = np.zeros(len(rows), dtype=np.int64)
+    return learn_sums(rows, labels, whole, seed, landmarks).kernel(penalty)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What kernels are learned from, part of the rows by part: learned once for every penalty and every part left out.
+
+    squares: parts x m x m (lower halves), answers: parts x m x classes; `near`: the landmarks to each other.
+    """
+
+    classes: tuple[str, ...]
+    landmarks: Singles
+    near: Floats
+    squares: Floats
+    answers: Floats
+    sizes: NDArray[np.int64]
+
+    def kernel(self, penalty: float, without: int | None = None) -> Kernel:
+        """The kernel learned from all rows, or from those of all parts but one.
+
+        Landmarks are of any part: where they lie is known without their labels.
+        """
+        from scipy.linalg import cho_factor, cho_solve
+
+        kept = [part for part in range(len(self.sizes)) if part != without]
+        squares = penalty * self.near
+        for part in kept:
+            squares += self.squares[part]
+        squares[np.diag_indices_from(squares)] += _JITTER * self.sizes[kept].sum()
+        factor = cho_factor(squares, lower=True, overwrite_a=True, check_finite=False)
+        weights = cho_solve(factor, self.answers[kept].sum(axis=0), check_finite=False)
+        return Kernel(self.classes, self.landmarks, weights.astype(np.float32))
+
+
+def learn_sums(
+    rows: Singles,
+    labels: NDArray[np.str_],
+    part: NDArray[np.int64],
+    seed: int,
+    landmarks: int = LANDMARKS,
+) -> Sums:
+    """Sum up rows (n x components, of unit length) and labels; `part` numbers the part of each row from 0."""
+    from scipy.linalg.blas import dsyrk
 
     classes, number = np.unique(labels, return_inverse=True)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:landmarks])
-    marks = rows[chosen]
-    squares, answers = penalty * _near(marks, marks), np.zeros((len(marks), len(classes)))
-    squares[np.diag_indices_from(squares)] += _JITTER * len(rows)
-    for start in range(0, len(rows), _BLOCK):
-        near = _near(rows[start : start + _BLOCK], marks)
-        squares += near.T @ near
-        answers += near.T @ (2.0 * np.eye(len(classes))[number[start : start + _BLOCK]] - 1.0)
-    weights = cho_solve(cho_factor(squares, lower=True, overwrite_a=True), answers)
-    return Kernel(tuple(str(name) for name in classes), marks, weights.astype(np.float32))
+    marks, sizes = rows[chosen], np.bincount(part)
+    squares = np.zeros((len(sizes), len(marks), len(marks)))
+    answers = np.zeros((len(sizes), len(marks), len(classes)))
+    for one in range(len(sizes)):
+        places = np.flatnonzero(part == one)
+        for start in range(0, len(places), _BLOCK):
+            some = places[start : start + _BLOCK]
+            near = _near(rows[some], marks)
+            # the upper half of a matrix by columns is the lower half of one by rows
+            squares[one] = dsyrk(1.0, near.T, beta=1.0, c=squares[one].T, overwrite_c=True).T
+            answers[one] += near.T @ (2.0 * np.eye(len(classes))[number[some]] - 1.0)
+    names = tuple(str(name) for name in classes)
+    return Sums(names, marks, _near(marks, marks), squares, answers, sizes)
+
+
+def together(made: Sequence[Kernel]) -> Kernel:
+    """Kernels with the same landmarks as one, whose margins are theirs side by side."""
+    names = tuple(name for one in made for name in one.classes)
+    return Kernel(names, made[0].landmarks, np.hstack([one.weights for one in made]))
 
 
 def _near(rows: Singles, marks: Singles) -> Floats:

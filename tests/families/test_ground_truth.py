@@ -13,13 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from scipy.sparse import csr_matrix
 from small_shop import END, materialised, opened, shop
 
 from bench.labelling import unsure
 from ml.contracts import TABLES
 from ml.contracts.base import arrow_schema
 from ml.families.ground_truth import FAMILY, coherence, reading
+from ml.families.ground_truth.binary import Asked, learn_heads
 from ml.families.ground_truth.exchanges import read_batches, read_exchanges
+from ml.families.ground_truth.model import _clearly_better
 from ml.families.ground_truth.params import GroundTruthParams
 from ml.families.ground_truth.publishing import annotation_queue
 from ml.families.ground_truth.scoring import predictions
@@ -190,6 +193,39 @@ def test_baselines_by_a_sentence_encoder_are_made_where_they_are_asked_for(
     made = FAMILY.baselines(fold.test, fold.as_of, own)
     assert set(made) - set(FAMILY.baselines(fold.test, fold.as_of, PARAMS)) == {"encoder", "encoder_xgboost"}
     assert len(np.unique(made["encoder"]["defect"].to_numpy())) > 2
+
+
+def test_of_many_dialogues_some_tell_whether_meaning_helps_and_the_others_are_not_encoded_in_vain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoded: list[str] = []
+
+    class Meaningless:
+        def __init__(self, name: str, threads: int) -> None: ...
+
+        def place(self, texts: list[str]) -> np.ndarray:
+            encoded.extend(texts)
+            return np.ones((len(texts), 2)) / 2**0.5
+
+    monkeypatch.setattr(reading, "SentenceEncoder", Meaningless)
+    monkeypatch.setattr(import_module("ml.families.ground_truth.model"), "MEANING_TRIED_ON", 60)
+    matrix = fitted()[1]
+    model = FAMILY.fit(matrix, END, PARAMS.model_copy(update={"encoder": "anywhere", "rounds": 2}))
+    assert 0 < len(encoded) <= 60 < matrix.count().to_pyarrow().as_py()
+    assert not model.reader.encoder
+
+
+def test_meaning_is_read_where_it_clearly_tells_more_than_words() -> None:
+    random = np.random.default_rng(3)
+    meaning = random.normal(size=(1500, 4)).astype(np.float32)
+    dialogue, words = np.arange(1500) // 5, csr_matrix((1500, 3), dtype=np.float32)
+    for told in (0.0, 1.0):
+        yes = (random.random(1500) < 1 / (1 + np.exp(-told * meaning[:, 0]))).astype(float)
+        asked = Asked((words, words, meaning), ("noise",), random.normal(size=(1500, 1)), dialogue, ())
+        by_words, by_all = learn_heads(asked, np.arange(1500), yes, PARAMS, ways=(1, 3))
+        assert (len(by_words.head.readings), len(by_all.head.readings)) == (1, 3)
+        assert _clearly_better(by_words.unseen, by_all.unseen, yes, dialogue) == (told > 0)
+        assert not _clearly_better(by_all.unseen, by_words.unseen, yes, dialogue)
 
 
 def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:

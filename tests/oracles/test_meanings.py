@@ -78,3 +78,16 @@ def test_few_landmarks_are_nearly_as_good_and_the_same_each_time() -> None:
     np.testing.assert_array_equal(
         few.weights, kernels.learn_kernel(rows, labels, 0.1, seed=1, landmarks=200).weights
     )
+
+
+def test_leaving_a_part_out_of_the_sums_is_learning_from_the_other_rows() -> None:
+    rows, asked = _unit(300, 5), _unit(50, 6)
+    labels = np.array(["a", "b", "c"])[np.argmax(rows[:, :3], axis=1)]
+    part = np.arange(300) % 4
+    sums = kernels.learn_sums(rows, labels, part, seed=1)
+    answers = 2.0 * (labels[:, None] == np.array(["a", "b", "c"])) - 1
+    for penalty in (0.1, 1.0):
+        rest = KernelRidge(alpha=penalty, kernel="rbf", gamma=0.5).fit(rows[part != 2], answers[part != 2])
+        np.testing.assert_allclose(sums.kernel(penalty, 2).margins(asked), rest.predict(asked), atol=0.01)
+    both = kernels.together([sums.kernel(0.1), sums.kernel(1.0)]).margins(asked)
+    np.testing.assert_allclose(both[:, :3], sums.kernel(0.1).margins(asked), atol=1e-6)

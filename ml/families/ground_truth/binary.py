@@ -47,10 +47,9 @@ class Asked:
     dialogue: Places
     around: tuple[tuple[int, Places], ...]
 
-    @property
-    def worded(self) -> Asked:
-        """The same without what the words mean."""
-        return replace(self, words=self.words[: READINGS.index("meaning")])
+    def first(self, count: int) -> Asked:
+        """The same, of which only the first readings are read."""
+        return replace(self, words=self.words[:count])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +90,39 @@ def parts(dialogue: Places, count: int, seed: int) -> Places:
     return np.asarray(drawn[dialogue] % count, dtype=np.int64)
 
 
-def learn_head(
-    asked: Asked, known: Places, yes: Floats, params: GroundTruthParams, prior: float | None = None
-) -> Learned:
+def learn_heads(
+    asked: Asked,
+    known: Places,
+    yes: Floats,
+    params: GroundTruthParams,
+    prior: float | None = None,
+    *,
+    ways: Sequence[int] = (),
+) -> list[Learned]:
     """Learn from the cases at places `known`; `yes` is how far the answer to each is yes, 0 to 1.
 
-    `prior`: how often it is yes, if `yes` is a belief from annotators' votes alone.
+    `prior`: how often it is yes, if `yes` is a belief from annotators' votes alone. `ways`: for each head, how many of
+    READINGS it reads (default: one head, all that there are); a reading that several heads read is learned once.
     """
     part = parts(asked.dialogue, params.folds, params.seed)
     pairs = zip(asked.words, _PENALTIES, strict=False)
     learned = [_read(rows, known, yes, part, penalty) for rows, penalty in pairs]
+    return [
+        _learn_head(asked.first(count), learned[:count], known, yes, part, params, prior)
+        for count in ways or (len(learned),)
+    ]
+
+
+def _learn_head(
+    asked: Asked,
+    learned: Sequence[tuple[linear.Linear, Floats]],
+    known: Places,
+    yes: Floats,
+    part: Places,
+    params: GroundTruthParams,
+    prior: float | None,
+) -> Learned:
+    """The trees over the signals and over what was read; calibrated by trees that had not seen the dialogues."""
     readings, margins = tuple(made for made, _ in learned), np.column_stack([some for _, some in learned])
     names = (*asked.names, *_reading_names(asked))
     table = _table(asked, margins)[known].astype(np.float32)

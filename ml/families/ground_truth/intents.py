@@ -7,9 +7,7 @@ meaning err on different requests.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +21,7 @@ from ml.families.ground_truth.reading import Read, Reader, at
 from ml.families.ground_truth.votes import Shares
 from ml.toolkit import kernels, linear
 from ml.toolkit.calibration import Calibration, among_beliefs, learn_calibration
+from ml.toolkit.kernels import Sums
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -130,7 +129,8 @@ def learn_intents(said: Said, given: Shares, dialogue: Places, params: GroundTru
     classes = tuple(np.unique(labels).tolist())
     part = parts(dialogue, params.folds, params.seed)
     held = _held(part, params)
-    how, margins = _best_way(said, labels, part, held, classes, params)
+    sums = _sums(said[1], labels, part, held, params)
+    how, margins = _best_way(said, labels, part, held, sums, params)
     ranked = _rank(margins, classes, unsupported)
     weights = _weights(ranked, labels[held] == unsupported)
     like = ranked.like(weights)
@@ -141,7 +141,8 @@ def learn_intents(said: Said, given: Shares, dialogue: Places, params: GroundTru
     right = np.zeros(len(held))
     accepting, right[accepted] = _calibrated(ranked.lead[accepted], belief[accepted], prior, accepted)
     refusing, right[~accepted] = _calibrated(refused - like[~accepted], belief[~accepted], prior, ~accepted)
-    voters = _learn_voters(said, labels, how, params)
+    planes = linear.learn_classes(said[0], labels, params.seed, _PENALTY)
+    voters = Voters(planes, sums.kernel(how[0]), how[1]) if sums and how else Voters(planes, None, 0.0)
     intents = Intents(voters, unsupported, weights, refused, accepting, refusing)
     return LearnedIntents(
         intents, held, *_decide(ranked, like, refused, unsupported, accepting, refusing), right
@@ -170,30 +171,25 @@ def _held(part: Places, params: GroundTruthParams) -> Places:
     return np.flatnonzero(part <= min(int(np.searchsorted(sizes, ENOUGH)), params.folds - 1))
 
 
+def _sums(
+    meaning: Singles, labels: Labels, part: Places, held: Places, params: GroundTruthParams
+) -> Sums | None:
+    """What voters by meaning are learned from; the parts of which no case is held are one."""
+    if not meaning.shape[1]:
+        return None
+    return kernels.learn_sums(meaning, labels, np.minimum(part, part[held].max() + 1), params.seed)
+
+
 def _best_way(
-    said: Said,
-    labels: Labels,
-    part: Places,
-    held: Places,
-    classes: tuple[str, ...],
-    params: GroundTruthParams,
+    said: Said, labels: Labels, part: Places, held: Places, sums: Sums | None, params: GroundTruthParams
 ) -> tuple[Way | None, Floats]:
     """How meaning votes, and the margins of the held cases by voters that had not seen their dialogues."""
-    words, meaning = said
-
-    def by_words(rows: Places) -> Callable[[Places], tuple[tuple[str, ...], Floats]]:
-        made = linear.learn_classes(words[rows], labels[rows], params.seed, _PENALTY)
-        return lambda asked: (made.classes, _all_margins(made, words[asked]))
-
-    def by_meaning(rows: Places, penalty: float) -> Callable[[Places], tuple[tuple[str, ...], Floats]]:
-        made = kernels.learn_kernel(meaning[rows], labels[rows], penalty, params.seed)
-        return lambda asked: (made.classes, made.margins(meaning[asked]))
-
-    of_words = _unseen(by_words, part, held, classes)
+    classes = tuple(np.unique(labels).tolist())
+    of_words = _words_unseen(said[0], labels, part, held, params)
     ways: dict[Way | None, Floats] = {}
-    for penalty, weight in _TRIED if meaning.shape[1] else ():
-        voted = _unseen(partial(by_meaning, penalty=penalty), part, held, classes)
-        ways[penalty, weight] = of_words + weight * voted
+    if sums is not None:
+        voted = _meaning_unseen(sums, said[1], part, held)
+        ways |= {way: of_words + way[1] * some for way, some in zip(_TRIED, voted, strict=True)}
     ways[None] = of_words  # the last: where all are equally right, meaning votes
     return max(ways.items(), key=lambda way: _rightly(way[1], classes, labels[held]))
 
@@ -202,29 +198,31 @@ def _rightly(margins: Floats, classes: tuple[str, ...], labels: Labels) -> float
     return float(np.mean(np.array(classes)[margins.argmax(axis=1)] == labels)) if len(labels) else 0.0
 
 
-def _learn_voters(said: Said, labels: Labels, how: Way | None, params: GroundTruthParams) -> Voters:
-    words, meaning = said
-    planes = linear.learn_classes(words, labels, params.seed, _PENALTY)
-    if how is None:
-        return Voters(planes, None, 0.0)
-    penalty, weight = how
-    return Voters(planes, kernels.learn_kernel(meaning, labels, penalty, params.seed), weight)
-
-
-def _unseen(
-    learn: Callable[[Places], Callable[[Places], tuple[tuple[str, ...], Floats]]],
-    part: Places,
-    held: Places,
-    classes: tuple[str, ...],
+def _words_unseen(
+    words: csr_matrix, labels: Labels, part: Places, held: Places, params: GroundTruthParams
 ) -> Floats:
-    """Margins of the held cases by what is learned without their part; -1 of a class that it did not know."""
+    """Margins of the held cases by planes learned without their part; -1 of a class that these did not know."""
+    classes = np.unique(labels)
     margins = np.full((len(part), len(classes)), -1.0)
     for number in np.unique(part[held]):
         inside, outside = np.flatnonzero(part == number), np.flatnonzero(part != number)
         if len(outside):
-            known, made = learn(outside)(inside)
-            margins[np.ix_(inside, np.searchsorted(classes, known))] = made
+            made = linear.learn_classes(words[outside], labels[outside], params.seed, _PENALTY)
+            known = np.searchsorted(classes, made.classes)
+            margins[np.ix_(inside, known)] = _all_margins(made, words[inside])
     return margins[held]
+
+
+def _meaning_unseen(sums: Sums, meaning: Singles, part: Places, held: Places) -> Floats:
+    """The same of the voter by meaning, for each penalty that is tried."""
+    margins = np.full((len(_TRIED), len(part), len(sums.classes)), -1.0)
+    for number in np.unique(part[held]):
+        inside = np.flatnonzero(part == number)
+        if len(inside) < len(part):
+            made = kernels.together([sums.kernel(penalty, number) for penalty, _ in _TRIED])
+            voted = made.margins(meaning[inside]).reshape(len(inside), len(_TRIED), -1)
+            margins[:, inside] = voted.swapaxes(0, 1)
+    return margins[:, held]
 
 
 def _weights(ranked: _Ranked, unsupported: Flags) -> tuple[float, float, float]:

@@ -42,7 +42,15 @@ KIND_OF = {
 YES_OF = {BOUNDARY: "yes", FAILURE: "no", DISSATISFIED: "dissatisfied", SATISFIED: "satisfied"}
 MEANT = (DISSATISFIED, SATISFIED)
 """Questions for which the meaning of what was said may be read too, where there is an encoder."""
+WORDED = binary.READINGS.index("meaning")
+"""How many readings need no encoder."""
 FEWEST = 8
+_WORTHWHILE = 0.02
+"""Share by which meaning must add to what words tell, or it is not read: reading it takes longer than all the rest."""
+_ERRORS = 3.0
+"""Standard errors by which it must tell more."""
+MEANING_TRIED_ON = 10_000
+"""Exchanges that are enough to find out whether meaning helps: each different text takes milliseconds to encode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,32 +133,41 @@ def _fit_deep(every: Exchanges, params: GroundTruthParams) -> DeepModel:
     require_torch()
     exchanges = _annotated(every, params)
     given = {kind: given_of(exchanges, kind, params.consensus) for kind in KINDS}
-    whole = np.ones(every.dialogue.max(initial=-1) + 1, dtype=bool)
-    return fit_deep(_sampled(every, whole, params.max_exchanges, params.seed), exchanges, given, params)
+    return fit_deep(
+        _sampled(every, _whole(every), params.max_exchanges, params.seed), exchanges, given, params
+    )
 
 
 def _fit_boosted(every: Exchanges, params: GroundTruthParams) -> Model:
     reader = reading.learn_reader(every, params)
     fits = _coherence(reader, every, params)
     exchanges = _annotated(every, params)
+    if reader.encoder and len(exchanges) > MEANING_TRIED_ON:
+        some = _sampled(exchanges, _whole(exchanges), MEANING_TRIED_ON, params.seed)
+        reader = _fit_heads(reader, fits, some, params).reader
+    return _fit_heads(reader, fits, exchanges, params)
+
+
+def _fit_heads(
+    reader: Reader, fits: Coherence | None, exchanges: Exchanges, params: GroundTruthParams
+) -> Model:
+    """Learn what people said; the model's reader has an encoder only if something asks for meanings."""
     read = reading.read(reader, exchanges)
     given = {kind: given_of(exchanges, kind, params.consensus) for kind in KINDS}
     fitting = fits.score(read) if fits else None
     heads, unseen = _exchange_heads(reader, read, fitting, given, params)
     goals, telling = _goal_head(reader, read, fitting, heads, unseen, given, params)
     wanted = _intents(reader, read, given["intent"], params)
-    meant = [head for head in heads.values() if len(head.readings) == len(binary.READINGS)]
+    meant = [head for head in heads.values() if len(head.readings) > WORDED]
     if not meant and not (wanted and wanted.voters.meaning):
-        reader = replace(reader, encoder="")  # nothing asks for meanings: scoring need not read them
+        reader = replace(reader, encoder="")  # scoring need not read them
     return Model(reader, fits, heads | goals, telling, wanted, _grading(unseen, given["satisfaction"]))
 
 
 def _coherence(reader: Reader, every: Exchanges, params: GroundTruthParams) -> Coherence | None:
     if not params.coherence:
         return None
-    some = _sampled(
-        every, np.ones(every.dialogue.max(initial=-1) + 1, bool), params.max_exchanges, params.seed
-    )
+    some = _sampled(every, _whole(every), params.max_exchanges, params.seed)
     of_words = replace(reader, encoder="")  # which answers fit is learned from words alone
     return coherence.learn_coherence(reading.read(of_words, some), params.seed)
 
@@ -163,6 +180,11 @@ def _annotated(every: Exchanges, params: GroundTruthParams) -> Exchanges:
     chosen = np.zeros(every.dialogue.max(initial=-1) + 1, dtype=bool)
     chosen[every.dialogue[any_vote]] = True
     return _sampled(every, chosen, params.max_exchanges, params.seed)
+
+
+def _whole(every: Exchanges) -> Flags:
+    """Every dialogue."""
+    return np.ones(every.dialogue.max(initial=-1) + 1, dtype=bool)
 
 
 def _sampled(every: Exchanges, chosen: Flags, most: int, seed: int) -> Exchanges:
@@ -186,35 +208,51 @@ def _exchange_heads(
             share[read.exchanges.step(-1) == NOWHERE] = np.nan
         known = np.flatnonzero(~np.isnan(share))
         if len(known) >= FEWEST:
-            ways = (cases.worded, cases) if reader.encoder and name in MEANT else (cases.worded,)
-            heads[name], answer = _learn(name, ways, known, share[known], given, params)
+            ways = (WORDED, len(cases.words)) if reader.encoder and name in MEANT else (WORDED,)
+            heads[name], answer = _learn(name, cases, known, share[known], given, params, ways)
             unseen[name] = np.full(len(share), np.nan)
             unseen[name][known] = answer
     return heads, unseen
 
 
-def _surprise(probability: Floats, share: Floats) -> float:
-    """Mean logarithmic loss."""
+def _clearly_better(other: Floats, one: Floats, share: Floats, dialogue: Places) -> bool:
+    """Whether one probability foretells clearly more than another: beyond chance, and enough to be worth reading."""
+    gain = _surprise(other, share) - _surprise(one, share)
+    by_dialogue = np.bincount(dialogue, gain)
+    certain = by_dialogue.sum() > _ERRORS * np.sqrt((by_dialogue**2).sum())
+    nothing_read = np.full(len(share), share.mean())
+    told = np.mean(_surprise(nothing_read, share) - _surprise(other, share))
+    return bool(certain and gain.mean() > _WORTHWHILE * told)
+
+
+def _surprise(probability: Floats, share: Floats) -> Floats:
+    """Logarithmic loss."""
     held = np.clip(probability, 1e-3, 1 - 1e-3)
-    return float(-np.mean(share * np.log(held) + (1 - share) * np.log(1 - held)))
+    return np.asarray(-share * np.log(held) - (1 - share) * np.log(1 - held), dtype=np.float64)
 
 
 def _learn(
     name: str,
-    ways: Sequence[Asked],
+    asked: Asked,
     known: Places,
     share: Floats,
     given: Mapping[str, Given],
     params: GroundTruthParams,
+    ways: Sequence[int],
 ) -> tuple[Head, Floats]:
     """A head, and the confidence above which its yes is right as often as one person's yes, its no as a no.
 
-    `ways`: the same cases read in different ways; the head reads them as told most of dialogues unseen.
+    `ways`: how many of the readings it may read, the fewest first; it reads more where they told more of dialogues
+    unseen, and clearly so.
     """
     people = given[KIND_OF[name]]
     prior = people.prior_of(YES_OF[name])
-    made = [binary.learn_head(asked, known, share, params, prior) for asked in ways]
-    learned = min(made, key=lambda one: _surprise(one.unseen, share))
+    read = asked.first(max(ways))
+    made = binary.learn_heads(read, known, share, params, prior, ways=ways)
+    learned = made[0]
+    for one in made[1:]:
+        if _clearly_better(learned.unseen, one.unseen, share, asked.dialogue[known]):
+            learned = one
     bars = people.bars(YES_OF[name], params.single_annotator)
     yes, no = sure_at(bars, learned.unseen, learned.head.threshold, learned.yes)
     return replace(learned.head, sure_yes=yes, sure_no=no), learned.unseen
@@ -265,7 +303,7 @@ def _goal_head(
         sentences, read.exchanges.dialogue, starts, ends, failure[ends] > 0.5, params
     )
     cases = goal_cases(read, ends, starts, fitting, margins)
-    head, _ = _learn(FAILURE, (cases,), np.arange(len(ends)), failure[ends], given, params)
+    head, _ = _learn(FAILURE, cases, np.arange(len(ends)), failure[ends], given, params, (len(cases.words),))
     return {FAILURE: head}, telling
 
 

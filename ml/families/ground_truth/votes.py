@@ -135,9 +135,8 @@ def settled(beliefs: Floats) -> NDArray[np.int64]:
 
 def _told_apart(given: Sequence[Sequence[Vote]], dialogue: NDArray[np.int64], kind: str) -> _Told | None:
     """None where annotators worked on too few dialogues to know their errors."""
-    said = [
-        (row, annotator, _alone(label, kind)) for row, some in enumerate(given) for annotator, label in some
-    ]
+    alone = {label: _alone(label, kind) for label in {label for some in given for _, label in some}}
+    said = [(row, annotator, alone[label]) for row, some in enumerate(given) for annotator, label in some]
     said = [vote for vote in said if vote[2] != UNKNOWN]
     if not said:
         return None
