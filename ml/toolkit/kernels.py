@@ -56,31 +56,32 @@ def learn_kernel(
 class Sums:
     """What kernels are learned from, part of the rows by part: learned once for every penalty and every part left out.
 
-    squares: parts x m x m (lower halves), answers: parts x m x classes; `near`: the landmarks to each other.
+    squares: parts x m x m (lower halves), answers: parts x m x classes; `near`: the landmarks to each other; `home`:
+    the part that each landmark is of.
     """
 
     classes: tuple[str, ...]
     landmarks: Singles
+    home: NDArray[np.int64]
     near: Floats
     squares: Floats
     answers: Floats
     sizes: NDArray[np.int64]
 
     def kernel(self, penalty: float, without: int | None = None) -> Kernel:
-        """The kernel learned from all rows, or from those of all parts but one.
-
-        Landmarks are of any part: where they lie is known without their labels.
-        """
+        """The kernel learned from all rows, or from those (landmarks, too) of all parts but one."""
         from scipy.linalg import cho_factor, cho_solve
 
-        kept = [part for part in range(len(self.sizes)) if part != without]
+        parts = [part for part in range(len(self.sizes)) if part != without]
+        marks = np.flatnonzero(self.home != without)
         squares = penalty * self.near
-        for part in kept:
+        for part in parts:
             squares += self.squares[part]
-        squares[np.diag_indices_from(squares)] += _JITTER * self.sizes[kept].sum()
+        squares = squares[np.ix_(marks, marks)]
+        squares[np.diag_indices_from(squares)] += _JITTER * self.sizes[parts].sum()
         factor = cho_factor(squares, lower=True, overwrite_a=True, check_finite=False)
-        weights = cho_solve(factor, self.answers[kept].sum(axis=0), check_finite=False)
-        return Kernel(self.classes, self.landmarks, weights.astype(np.float32))
+        weights = cho_solve(factor, self.answers[parts].sum(axis=0)[marks], check_finite=False)
+        return Kernel(self.classes, self.landmarks[marks], weights.astype(np.float32))
 
 
 def learn_sums(
@@ -107,7 +108,7 @@ def learn_sums(
             squares[one] = dsyrk(1.0, near.T, beta=1.0, c=squares[one].T, overwrite_c=True).T
             answers[one] += near.T @ (2.0 * np.eye(len(classes))[number[some]] - 1.0)
     names = tuple(str(name) for name in classes)
-    return Sums(names, marks, _near(marks, marks), squares, answers, sizes)
+    return Sums(names, marks, part[chosen], _near(marks, marks), squares, answers, sizes)
 
 
 def together(made: Sequence[Kernel]) -> Kernel:
