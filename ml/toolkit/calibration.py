@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_SAME = 1e-12
+"""Difference of heights up to which it is rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Calibration:
 def learn_calibration(scores: Floats, happened: Floats, least: int = 40) -> Calibration:
     """Isotonic regression (Zadrozny & Elkan 2002) on the means of `least` or more neighbours, so that no end is 0 or 1.
 
+    Neighbours of one height are one point of the map, at their middle (centred: Oron & Flournoy 2017), so that scores
+    between two such points keep their order; flat steps would make ties of them.
     Of few cases there are up to five groups of ten or more: one group would tell nothing apart.
     `scores` must be of cases that the model did not learn from. Each end is shrunk as if one more case of either kind
     had been there (Laplace). Without cases: the score itself, held within [0, 1].
@@ -43,8 +47,11 @@ def learn_calibration(scores: Floats, happened: Floats, least: int = 40) -> Cali
     share = np.array([(happened[group].sum() + 0.5) / (len(group) + 1) for group in groups])
     sizes = np.array([len(group) for group in groups], dtype=np.float64)
     made = isotonic_regression(share, sample_weight=sizes, y_min=0, y_max=1)
-    kept, first = np.unique(centre, return_index=True)
-    return Calibration(tuple(kept.tolist()), tuple(made[first].tolist()))
+    step = np.cumsum(np.append(False, np.diff(made) > _SAME))
+    cases = np.bincount(step, sizes)
+    middle, height = (np.bincount(step, sizes * values) / cases for values in (centre, made))
+    kept, first = np.unique(middle, return_index=True)
+    return Calibration(tuple(kept.tolist()), tuple(height[first].tolist()))
 
 
 def among_beliefs(

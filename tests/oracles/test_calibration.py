@@ -41,4 +41,5 @@ def test_maps_find_the_true_probability() -> None:
     fresh = random.uniform(-3, 3, 5_000)
     assert np.abs(made.of(fresh) - 1 / (1 + np.exp(-2 * fresh))).mean() < 0.02
     assert (np.diff(made.of(np.sort(fresh))) >= 0).all()
+    assert (np.diff(made.of(np.linspace(-1.5, 1.5, 500))) > 0).all()  # no ties: order is kept
     assert 0 < made.of(np.array([-9.0]))[0] < made.of(np.array([9.0]))[0] < 1
