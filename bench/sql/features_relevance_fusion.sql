@@ -76,7 +76,7 @@ WHERE a.product_id < b.product_id
 GROUP BY a.product_id, b.product_id, a.since
 QUALIFY sum(count(*)) OVER (PARTITION BY a.product_id, b.product_id) >= 2;
 
-CREATE TEMP TABLE together AS
+CREATE TEMP TABLE nearest AS
 WITH renewals AS (
     SELECT DISTINCT renewed FROM steps
 ), until AS (
@@ -97,12 +97,10 @@ WITH renewals AS (
     FROM mirrored AS m
     JOIN orders AS one ON one.product_id = m.product_id AND one.renewed = m.renewed
     JOIN orders AS two ON two.product_id = m.other AND two.renewed = m.renewed
-), nearest AS (
-    SELECT *, row_number() OVER (PARTITION BY product_id, renewed ORDER BY share DESC, other) AS place
-    FROM shared
-    QUALIFY place <= 20
 )
-SELECT product_id, other, step, share, place FROM nearest JOIN steps USING (renewed);
+SELECT *, row_number() OVER (PARTITION BY product_id, renewed ORDER BY share DESC, other) AS place
+FROM shared
+QUALIFY place <= 20;
 
 -- What was shown, and what became of it.
 CREATE TEMP TABLE listed AS
@@ -267,16 +265,23 @@ SELECT
     max(coalesce(share, 0)) AS bought_with,
     count(*) FILTER (WHERE one.category = two.category) / count(*) AS category_of
 FROM pairs AS p
+JOIN steps AS s ON s.step = p.step
 JOIN anchors AS a ON a.query = p.query AND a.step = p.step AND a.anchor <> p.product_id
 JOIN items AS one ON one.product_id = p.product_id
 JOIN items AS two ON two.product_id = a.anchor
-LEFT JOIN together AS t ON t.product_id = a.anchor AND t.other = p.product_id AND t.step = p.step
+LEFT JOIN nearest AS t ON t.product_id = a.anchor AND t.other = p.product_id AND t.renewed = s.renewed
 GROUP BY ALL;
+
+CREATE TEMP TABLE beside AS
+SELECT
+    product_id, renewed, string_agg(other, chr(9) ORDER BY place) AS others,
+    string_agg(CAST(share AS VARCHAR), chr(9) ORDER BY place) AS percents
+FROM nearest GROUP BY ALL;
 
 CREATE TEMP TABLE named AS
 SELECT query, step, kind, string_agg(anchor, chr(9) ORDER BY place) AS names FROM anchors GROUP BY ALL;
 
--- The rest in three steps: joins so wide and the sort, at once, do not fit into the memory of a stage.
+-- The rest step by step: joins so wide, and the sort beside all these tables, do not fit into the memory of a stage.
 CREATE TEMP TABLE told AS
 SELECT
     p.*, m.price_to AS price_to_matches, r.price_to AS price_to_relevant, m.category_of AS category_of_matches,
@@ -364,9 +369,6 @@ LEFT JOIN listed AS l USING (query, product_id, modality, step)
 LEFT JOIN graded USING (query, product_id);
 
 DROP TABLE told;
-DROP TABLE listed;
-DROP TABLE candidates;
-DROP TABLE pairs;
 
 COPY (
     FROM answers
@@ -412,12 +414,21 @@ COPY (
         CAST(NULL AS INTEGER) AS purchased_11
     FROM shelf AS s
     JOIN items AS i USING (product_id)
-    LEFT JOIN (
-        SELECT
-            product_id, step, string_agg(other, chr(9) ORDER BY place) AS others,
-            string_agg(CAST(share AS VARCHAR), chr(9) ORDER BY place) AS percents
-        FROM together GROUP BY ALL
-    ) USING (product_id, step)
+    JOIN steps USING (step)
+    LEFT JOIN beside AS b ON b.product_id = s.product_id AND b.renewed = steps.renewed
     WHERE s.since <= step
-    ORDER BY query, product_id, modality, day
-) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880);
+) TO 'data/by-hand/spill/unsorted.parquet' (FORMAT parquet);
+
+DROP TABLE answers;
+DROP TABLE listed;
+DROP TABLE candidates;
+DROP TABLE pairs;
+DROP TABLE judged;
+DROP TABLE shelf;
+DROP TABLE nearest;
+DROP TABLE beside;
+DROP TABLE pairs_bought;
+DROP TABLE baskets;
+
+COPY (FROM 'data/by-hand/spill/unsorted.parquet' ORDER BY query, product_id, modality, day)
+TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880);
