@@ -17,6 +17,7 @@ from ml.config import Params, load_params, settings
 from ml.contracts import TABLES
 from ml.contracts.base import event_time
 from ml.errors import DataRejected
+from ml.families import family as family_of
 from ml.handover import HISTORY
 from ml.seams import versioning
 from ml.seams.ledger import Ledger
@@ -52,7 +53,7 @@ def open_ingest(
     with connect(at.warehouse) as warehouse:
         there = warehouse.tables()
         tables, absent = _split(params, there, only)
-        off = _families_off(params, absent)
+        off = _families_off(params, there, only)
         if not tables:
             raise _nothing_to_read(at.warehouse, sorted(there))
         day = as_of or day_after_newest(warehouse, tables)
@@ -90,13 +91,35 @@ def _split(params: Params, there: set[str], only: Sequence[str]) -> tuple[tuple[
     return tuple(usable), tuple(name for name in params.tables if name in wanted and name not in usable)
 
 
-def _families_off(params: Params, absent: tuple[str, ...]) -> tuple[str, ...]:
-    from ml.families import family
+def require_tables(family: str) -> None:
+    """Raise DataRejected, naming them, where the warehouse lacks tables that the family needs."""
+    at = settings()
+    params = load_params(at.project / "params.yaml")
+    with connect(at.warehouse) as warehouse:
+        there = warehouse.tables()
+    missing = _missing(params, there, family)
+    if missing:
+        raise DataRejected(
+            f"family {family} needs tables that the warehouse does not have: {', '.join(missing)}",
+            found=", ".join(sorted(there & set(params.tables))) or "no table of the contract",
+            expected=", ".join(family_of(family).tables),
+            next_step=f"make a table or a view named {missing[0]} (the contract's columns are in the README)",
+        )
 
+
+def _missing(params: Params, there: set[str], family: str) -> list[str]:
+    """Tables that the family reads, or that the keys of those refer to, and that are not there."""
+    tables = family_of(family).tables
+    needed = dict.fromkeys([*tables, *(other for t in tables for other in params.tables[t].checked_against)])
+    return [table for table in needed if table not in there]
+
+
+def _families_off(params: Params, there: set[str], only: Sequence[str]) -> tuple[str, ...]:
+    """Families that cannot be trained for want of a table, of those that read none but `only` (if given)."""
     off = []
     for name in params.families:
-        missing = [table for table in family(name).tables if table in absent]
-        if missing:
+        missing = _missing(params, there, name)
+        if missing and (not only or set(family_of(name).tables) <= set(only)):
             log.warning("family %s is off: the warehouse has no table %s", name, ", ".join(missing))
             off.append(name)
     return tuple(off)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from ml import handover
-from ml.actions.ingest import IngestRun, open_ingest, read, seal
+from ml.actions.ingest import IngestRun, open_ingest, read, require_tables, seal
 from ml.actions.publish import Published, publish
 from ml.actions.record import record
 from ml.actions.replay import open_replay
@@ -56,6 +56,7 @@ def run_loop(
 
 def _ingest(family: str, as_of: date | None, stamp: str, step: Step) -> date:
     step("open the warehouse")
+    require_tables(family)
     run = open_ingest(f"ingest-{stamp}", as_of, only=family_of(family).tables)
     for table in run.tables:
         step(f"snapshot {table} as of {run.as_of}")

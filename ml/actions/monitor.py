@@ -48,7 +48,9 @@ def look(family: str, run_id: str, *, ask: bool) -> Look:
         return known
     champion, missing = ledger.champion(family), not_ready(family)
     if champion is None or missing:
-        raise UsageError(str(missing), next_step=f"let retrain_{family} promote one first")
+        raise UsageError(
+            str(missing), next_step=f"let retrain_{family} (or `bellwether run {family}`) promote one first"
+        )
     watched = _open(ledger, champion, run_id)
     try:
         found = _look(watched, workspace.run_stage(run_id, stage_name("features", family)))

@@ -65,7 +65,9 @@ def publish(family: str, run_id: str) -> Published:
     ledger = Ledger(at.ledger)
     champion, missing = ledger.champion(family), not_ready(family)
     if champion is None or missing:
-        raise UsageError(str(missing), next_step=f"let retrain_{family} promote one first")
+        raise UsageError(
+            str(missing), next_step=f"let retrain_{family} (or `bellwether run {family}`) promote one first"
+        )
     run = open_workspace(family, run_id, kind="publish")
     with workspace.held(workspace.existing(run_id)):
         return _publish(at, ledger, run, champion)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,10 +86,10 @@ def put_aside(table: str | None = None, as_of: date | None = None) -> list[Aside
     for one in standing(ledger, sealed[0].shop, names) if sealed else ():
         decided[one.table_name].append(one)
     sealed = [item for item in sealed if table or item.quarantined or _released(decided[item.table_name])]
-    if not sealed and (table or as_of):
+    if not sealed and (table or as_of or newest is None):
         raise UsageError(
             f"no ingest has sealed {table or 'a table'}" + (f" as of {as_of}" if as_of else ""),
-            next_step="`bellwether quarantine list` shows the newest; trigger `ingest` to make one",
+            next_step="trigger `ingest` (or `bellwether run FAMILY`); `bellwether quarantine list` shows the newest",
         )
     return _with_rows(sealed, decided)
 
@@ -98,7 +99,11 @@ def _known(table: str | None) -> Sequence[str]:
     if table is None:
         return names
     if table not in names:
-        raise UsageError(f"table {table!r} is not in params.yaml", expected=", ".join(names))
+        near = get_close_matches(table, names, n=1)
+        raise UsageError(
+            f"table {table!r} is not in params.yaml" + (f": did you mean {near[0]!r}?" if near else ""),
+            expected=", ".join(names),
+        )
     return (table,)
 
 

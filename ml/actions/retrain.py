@@ -129,7 +129,8 @@ def _sealed(ledger: Ledger, family: str, as_of: date | None) -> list[Snapshot]:
     raise DataRejected(
         f"family {family}: no ingest has sealed all of its tables" + (f" as of {as_of}" if as_of else ""),
         expected=f"validated snapshots of {', '.join(tables)}",
-        next_step=f"trigger `ingest`{f' with as_of {as_of}' if as_of else ''}, and look at the table that it rejects",
+        next_step=f"trigger `ingest`{f' with as_of {as_of}' if as_of else ''} (or `bellwether run {family}`), "
+        "and look at the table that it rejects",
     )
 
 

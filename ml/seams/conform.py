@@ -7,7 +7,7 @@ for their values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from typing import TypeVar
 
@@ -55,9 +55,12 @@ def nullable_schema(contract: Table) -> pa.Schema:
     return pa.schema([field.with_nullable(True) for field in arrow_schema(contract)])
 
 
-def check_types(contract: Table, found: pa.Schema, called: Mapping[str, str]) -> None:
-    """Reject a table whose columns cannot be cast; `called` holds the source's own names of its types."""
-    wrong = [field for field in arrow_schema(contract) if not _fits(found, field)]
+def check_types(
+    contract: Table, found: pa.Schema, called: Mapping[str, str], only: Collection[str] = ()
+) -> None:
+    """Reject a table whose columns (or `only` these) cannot be cast; `called`: the source's own names of its types."""
+    fields = [field for field in arrow_schema(contract) if not only or field.name in only]
+    wrong = [field for field in fields if not _fits(found, field)]
     if not wrong:
         return
     raise DataRejected(

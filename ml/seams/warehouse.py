@@ -145,12 +145,19 @@ class Warehouse:
         return pa.RecordBatchReader.from_batches(nullable_schema(contract), rows)
 
     def rows_by_day(self, contract: Table, before: date) -> dict[date, int]:
-        """How many rows have their event time on each day before `before`; reads that one column."""
+        """How many rows have their event time on each day before `before`; reads that one column.
+
+        Raises DataRejected as `read` does.
+        """
         when = event_time(contract)
         if when is None:
             return {}
+        self.survey(contract)
+        called = self.columns(contract.name)
+        raw = self._driver.scan(contract, [when], datetime.combine(before, time()))
+        check_types(contract, raw.schema, called, only=(when,))
         counts: Counter[date] = Counter()
-        for batch in self._driver.scan(contract, [when], datetime.combine(before, time())):
+        for batch in raw:
             days = pc.value_counts(batch.column(when).cast(pa.timestamp("us")).cast(pa.date32(), safe=False))
             counts.update({item["values"]: item["counts"] for item in days.to_pylist() if item["values"]})
         return {day: count for day, count in sorted(counts.items()) if day < before}

@@ -38,24 +38,6 @@ class Linear:
         return np.asarray(made + self.constant, dtype=np.float64)
 
 
-def learn_binary(rows: csr_matrix, yes: Floats, seed: int, penalty: float = 1.0) -> Linear:
-    """Logistic regression with an L2 penalty; `penalty` is LIBLINEAR's C. With one class alone: a constant.
-
-    `yes` is 0, 1, or between: such a row counts on both sides, by its share.
-    """
-    from scipy.sparse import vstack
-    from sklearn.linear_model import LogisticRegression
-
-    for_, against = np.flatnonzero(yes > 0), np.flatnonzero(yes < 1)
-    if not len(for_) or not len(against):
-        return _constant(4.0 if len(for_) else -4.0)
-    both = vstack([rows[for_], rows[against]], format="csr")
-    sides = np.arange(both.shape[0]) < len(for_)
-    weight = np.concatenate([yes[for_], 1 - yes[against]])
-    made = LogisticRegression(C=penalty, solver="liblinear", random_state=seed, tol=1e-3)
-    return _kept(("no", "yes"), made.fit(both, sides, sample_weight=weight))
-
-
 def learn_share(rows: Rows, share: Floats, penalty: float) -> Linear:
     """Ridge regression of how far each row is yes (0 to 1); `penalty` is the weight of the squared weights.
 
@@ -79,10 +61,6 @@ def learn_classes(rows: csr_matrix, labels: NDArray[np.str_], seed: int, penalty
         return Linear(tuple(classes.tolist()), *_nothing(1.0))
     made = LinearSVC(C=penalty, random_state=seed, tol=1e-3).fit(rows, labels)
     return _kept(tuple(str(label) for label in made.classes_), made)
-
-
-def _constant(value: float) -> Linear:
-    return Linear(("no", "yes"), *_nothing(value))
 
 
 def _nothing(value: float) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:

@@ -31,6 +31,7 @@ from ml.actions.publish import publish
 from ml.actions.retrain import approve, promote, verdict_of
 from ml.cli import app
 from ml.config import settings
+from ml.errors import SeamUnavailable
 from ml.publishing import swap
 from ml.seams import stored, versioning
 from ml.seams.ledger import ENTHRONES, Ledger
@@ -361,6 +362,12 @@ def test_who_decides_by_command_publishes_too_and_hears_where_airflow_still_asks
     assert "version 1 is champion again" in back and f"published as of {later}: expected_units" in back
     assert set(second.values()) == {"1"} and last == ["1", later.isoformat()]
     assert disagree == []
+
+
+def test_a_ledger_that_was_never_made_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLWETHER_HOME", str(tmp_path))
+    with pytest.raises(SeamUnavailable, match="the ledger has no tables yet"):
+        examine()
 
 
 def test_who_is_at_work_is_left_alone(built: Shop) -> None:

@@ -344,6 +344,23 @@ def test_rejected_data_leaves_champion_and_publications_as_they_were(shop: Shop)
     assert Ledger(settings().ledger).champion("seasonality") == before
 
 
+def test_a_missing_table_is_named_before_anything_is_read(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = set(settings().runs.iterdir())
+    with duckdb.connect(str(shop.home / "warehouse.duckdb")) as connection:
+        connection.execute("ALTER TABLE products RENAME TO product")
+    try:
+        with pytest.raises(DataRejected) as caught:
+            run_loop("seasonality", None, overrides=FAST)
+    finally:
+        with duckdb.connect(str(shop.home / "warehouse.duckdb")) as connection:
+            connection.execute("ALTER TABLE product RENAME TO products")
+    assert caught.value.what.endswith("the warehouse does not have: products")
+    assert "a view named products" in str(caught.value) and "order_lines" in str(caught.value.found)
+    assert set(settings().runs.iterdir()) == before and not caplog.records
+
+
 def test_a_version_judged_before_another_promotion_is_judged_again(shop: Shop) -> None:
     ledger = Ledger(settings().ledger)
     tags = Tracking(settings().mlflow).version_tags("seasonality", shop.first.version)

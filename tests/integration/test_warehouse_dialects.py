@@ -265,6 +265,26 @@ def test_a_wrong_type_names_column_and_both_types(warehouse: Warehouse, url: str
         read(warehouse)
 
 
+def test_days_are_counted_only_of_times_that_are_there(warehouse: Warehouse, url: str) -> None:
+    warehouse.write("order_lines", lines())
+    assert sum(warehouse.rows_by_day(LINES, AS_OF).values()) == 4
+    warehouse.close()
+    _do(url, "ALTER TABLE order_lines RENAME COLUMN ordered_at TO order_date")
+    with pytest.raises(DataRejected, match="table order_lines: required column ordered_at"):
+        warehouse.rows_by_day(LINES, AS_OF)
+    warehouse.close()
+    others = "order_id, line_no, customer_id, product_id, quantity, unit_price"
+    _do(
+        url,
+        "ALTER TABLE order_lines RENAME TO original",
+        f"CREATE VIEW order_lines AS SELECT {others}, CAST('03.11.2023 09:34' AS text) AS ordered_at FROM original",
+    )
+    with pytest.raises(
+        DataRejected, match=r"(?s)table order_lines: wrong type in column ordered_at.*TIMESTAMP"
+    ):
+        warehouse.rows_by_day(LINES, AS_OF)
+
+
 def test_an_empty_table_is_rejected(warehouse: Warehouse, tmp_path: Path) -> None:
     warehouse.write("order_lines", lines().slice(0, 0))
     with pytest.raises(DataRejected, match=r"table order_lines in .* has no rows known before 2024-03-01"):

@@ -40,7 +40,7 @@ _ROUNDS = 3
 def examine(family: str | None = None, *, step: Step = lambda _text: None) -> list[Finding]:
     """Everything that disagrees, of one family or of all; [] where all agree.
 
-    Raises UsageError for an unknown family.
+    Raises UsageError for an unknown family, SeamUnavailable if the ledger cannot be asked.
     """
     at = settings()
     params = load_params(at.project / "params.yaml")
@@ -48,6 +48,7 @@ def examine(family: str | None = None, *, step: Step = lambda _text: None) -> li
         params.entry(family)
     names = params.families if family is None else (family,)
     ledger, tracking = Ledger(at.ledger), Tracking(at.mlflow)
+    ledger.champion(next(iter(names)))  # a ledger that does not answer is told once, not of every part
     found = [item for name in names for item in _believed(_of(Case(name, at, ledger, tracking), step))]
     return [*found, *(leftovers.anywhere(at) if family is None else ())]
 

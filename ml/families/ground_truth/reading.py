@@ -102,12 +102,6 @@ def at(rows: csr_matrix, places: Places) -> csr_matrix:
     return (pick @ rows).tocsr()
 
 
-def vectors_at(vectors: Floats, places: Places) -> Floats:
-    """The vectors at these places; NOWHERE is nan."""
-    found = vectors[np.maximum(places, 0)] if len(vectors) else np.zeros((len(places), vectors.shape[1]))
-    return np.where((places == NOWHERE)[:, None], np.nan, found)
-
-
 def save(reader: Reader, folder: Path) -> None:
     """Write arrays and JSON."""
     ngrams.write(reader.grams, folder / "grams")

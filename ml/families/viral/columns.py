@@ -34,4 +34,3 @@ DRIFTING = (
 )  # go with the calendar, and with how long people have been watched
 STEADY = tuple(name for name in FEATURES if name not in DRIFTING)
 PREFIX = (*(name for name in TIMING if name in STEADY), *SPREAD, *HAWKES, "passed", "passed_1")
-OUTCOME = ("open", "size", "last_at", "peak_at")

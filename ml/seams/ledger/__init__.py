@@ -85,7 +85,9 @@ def _reachable(url: str) -> Iterator[None]:
             "the ledger has no tables yet" if unmade else "the ledger cannot be reached",
             found=said,
             expected=f"a migrated database at {make_url(url).render_as_string(hide_password=True)}",
-            next_step=to_reach(url, "`make up` starts and migrates it; or set BELLWETHER_LEDGER_URL"),
+            next_step=to_reach(
+                url, "`make up` or `bellwether run FAMILY` makes it; or set BELLWETHER_LEDGER_URL"
+            ),
         ) from error
 
 

@@ -97,7 +97,8 @@ class Tracking:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 raise UsageError(
-                    f"no version {version} of {family!r} in the registry at {self.url}"
+                    f"no version {version} of {family!r} in the registry at {self.url}",
+                    next_step=f"`bellwether history {family}` lists them",
                 ) from error
 
     def versions(self, family: str) -> dict[str, Version]:

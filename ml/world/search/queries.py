@@ -19,7 +19,6 @@ from ml.world.catalogue import NO_OCCASION, NO_TRAIT, Catalogue
 from ml.world.seeds import Stream, generator
 from ml.world.words import BRANDS, CATEGORIES, COLOURS, MATERIALS, STYLES
 
-NOUNS = len(CATEGORIES[0].nouns)
 TRAITS = ("style", "material", "colour", "brand", "occasion")
 _ODD = (1, 7)  # a query of at most this, or of at least that many words
 _MISSPELT = 0.06
