@@ -38,20 +38,40 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for
 
 def main() -> None:
     """Run the command; an error of ours becomes a message and its exit code. SIGTERM ends it as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    asked = _stop_when_asked()
     try:
         app(standalone_mode=True)
-    except SystemExit as end:  # 2 is how the parser says "wrong use"; ours is 64, for 2 means rejected data
-        sys.exit(UsageError.exit_code if end.code == 2 else end.code)
-    except BellwetherError as error:
+    except BaseException as error:
+        if asked:  # whatever became of it on its way here: DuckDB, for one, raises an error of its own
+            err.print("stopped")
+            sys.exit(130)
+        _tell(error)
+
+
+def _stop_when_asked() -> list[int]:
+    """Let SIGTERM and SIGINT interrupt this process; the list holds those that have come."""
+    asked: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+    return asked
+
+
+def _tell(error: BaseException) -> NoReturn:
+    if isinstance(
+        error, SystemExit
+    ):  # 2 is how the parser says "wrong use"; ours is 64, for 2 means rejected data
+        sys.exit(UsageError.exit_code if error.code == 2 else error.code)
+    if isinstance(error, BellwetherError):
         _end(error)
-    except OSError as error:
-        if error.filename is None:
-            raise
+    if isinstance(error, OSError) and error.filename is not None:
         _end(refusal(error.filename, error))
-    except KeyboardInterrupt:
-        err.print("stopped")
-        sys.exit(130)
+    raise error
 
 
 def _end(error: BellwetherError) -> NoReturn:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import typer
 
@@ -194,3 +198,23 @@ def test_the_home_of_a_stopped_platform_says_so(
     said = call(*command)
     assert said.code == 75
     assert str(tmp_path / "home") in said.err and "`make up`" in said.err and "BELLWETHER_HOME" in said.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_stops_a_query_of_the_warehouse_reads_that_it_stopped(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def long_query(**_: object) -> None:
+        threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
+        duckdb.execute("SELECT sum(a.range * b.range) FROM range(10_000_000) AS a, range(10_000_000) AS b")
+
+    monkeypatch.setattr("ml.cli.app", long_query)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        for kind, handler in handlers.items():
+            signal.signal(kind, handler)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "stopped\n"
