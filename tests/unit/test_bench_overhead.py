@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,8 +29,8 @@ class OneRun:
     def runs(self, since: datetime) -> list[DagRun]:
         return [DagRun("retrain_x", "r", "success", START, True, at(1), at(40))]
 
-    def tasks(self, run: DagRun) -> list[TaskRun]:
-        return [task("open", 2, 4), task("train", 6, 30), task("record", 31, 39)]
+    def tasks(self, runs: Sequence[DagRun]) -> dict[DagRun, list[TaskRun]]:
+        return {run: [task("open", 2, 4), task("train", 6, 30), task("record", 31, 39)] for run in runs}
 
 
 def test_what_is_not_the_stages_own_is_overhead(monkeypatch: pytest.MonkeyPatch) -> None:
