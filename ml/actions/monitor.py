@@ -15,10 +15,9 @@ from typing import Any
 
 from ml import workspace
 from ml.actions.findings import Finding, Watched, age, finite, freshness, inputs, realised, scores
-from ml.actions.publish import not_ready
+from ml.actions.publish import not_ready, ready_champion
 from ml.actions.retrain import open_workspace, stage_name
 from ml.config import from_yaml, load_params, settings
-from ml.errors import UsageError
 from ml.families import family as family_of
 from ml.seams.engine import open_engine
 from ml.seams.ledger import Champion, Ledger
@@ -46,12 +45,7 @@ def look(family: str, run_id: str, *, ask: bool) -> Look:
     known = next((one for one in ledger.monitoring(family, limit=20) if one.run_id == run_id), None)
     if known is not None:
         return known
-    champion, missing = ledger.champion(family), not_ready(family)
-    if champion is None or missing:
-        raise UsageError(
-            str(missing), next_step=f"let retrain_{family} (or `bellwether run {family}`) promote one first"
-        )
-    watched = _open(ledger, champion, run_id)
+    watched = _open(ledger, ready_champion(ledger, family), run_id)
     try:
         found = _look(watched, workspace.run_stage(run_id, stage_name("features", family)))
     finally:

@@ -56,6 +56,16 @@ def not_ready(family: str) -> str | None:
     return None
 
 
+def ready_champion(ledger: Ledger, family: str) -> Champion:
+    """The champion of a family. Raises UsageError if it has none for the newest tables (`not_ready`)."""
+    champion, missing = ledger.champion(family), not_ready(family)
+    if champion is None or missing:
+        raise UsageError(
+            str(missing), next_step=f"let retrain_{family} (or `bellwether run {family}`) promote one first"
+        )
+    return champion
+
+
 def publish(family: str, run_id: str) -> Published:
     """Score the newest sealed tables with the champion and swap its publications in.
 
@@ -63,11 +73,7 @@ def publish(family: str, run_id: str) -> Published:
     """
     at = settings()
     ledger = Ledger(at.ledger)
-    champion, missing = ledger.champion(family), not_ready(family)
-    if champion is None or missing:
-        raise UsageError(
-            str(missing), next_step=f"let retrain_{family} (or `bellwether run {family}`) promote one first"
-        )
+    champion = ready_champion(ledger, family)
     run = open_workspace(family, run_id, kind="publish")
     with workspace.held(workspace.existing(run_id)):
         return _publish(at, ledger, run, champion)

@@ -31,9 +31,9 @@ def watch(
     tasks: dict[DagRun, Sequence[TaskRun]] = {}
     while True:
         runs = airflow.runs(since)
-        known_to_the_end = {run: tasks[run] for run in runs if run.over and run in tasks}
-        looked_up = airflow.tasks([run for run in runs if run not in known_to_the_end])
-        tasks = {run: {**known_to_the_end, **looked_up}[run] for run in runs}
+        changing = [run for run in runs if not (run.over and run in tasks)]
+        found = {**tasks, **airflow.tasks(changing)}
+        tasks = {run: found[run] for run in runs}
         show(tasks)
         if (seen := repr(tasks)) != known:
             last_change, known = time.monotonic(), seen
